@@ -1,0 +1,49 @@
+# Two commands do everything: `make demo` and `make test`. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := $(wildcard libs/* services/*)
+STAMP := $(VENV)/.installed
+
+.PHONY: help install demo up down test check format lock clean
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): requirements.lock bootstrap.lock $(wildcard libs/*/pyproject.toml services/*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "IronClaw needs Python 3.11 or newer: make PYTHON=python3.11 ..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "cannot create $(VENV); on Debian: apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r bootstrap.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock bootstrap.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(addprefix -e ./,$(PACKAGES))
+	@touch $@
+
+install: $(STAMP) ## Create .venv and install the pinned dependencies
+
+demo: $(STAMP) ## Start a fleet, turn one chat message into merged work, prove it, stop
+	@$(BIN)/ironclaw demo
+
+up: $(STAMP) ## Run the fleet in the foreground until Ctrl-C
+	@$(BIN)/ironclaw up
+
+down: $(STAMP) ## Stop a running fleet
+	@$(BIN)/ironclaw down
+
+test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) ## Format, lint, strict types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/basedpyright --level error
+
+format: $(STAMP) ## Format the code and mend what the linter can
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+lock: $(STAMP) ## Pin the newest allowed dependencies into requirements.lock
+	@$(BIN)/uv lock --upgrade --quiet
+	@$(BIN)/uv export --all-packages --all-groups --no-emit-workspace --no-header --no-annotate --quiet -o requirements.lock
+
+clean: ## Remove the environment and the fleet's state
+	rm -rf $(VENV) .ironclaw

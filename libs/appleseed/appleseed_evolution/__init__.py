@@ -1,0 +1,1 @@
+"""Appleseed evolution: runtime evidence, projection, proposals and governance over a state directory."""

@@ -1,0 +1,1 @@
+"""What every IronClaw service needs once."""

@@ -1,0 +1,1 @@
+"""The shared contracts of IronClaw: structs, state machine, endpoints. No I/O."""

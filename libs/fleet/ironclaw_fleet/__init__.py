@@ -1,0 +1,1 @@
+"""The ironclaw command: run the fleet on one machine, chat, inspect, operate."""

@@ -1,0 +1,1 @@
+"""Hardened git for IronClaw: worktrees, merges, promotion, salvage."""

@@ -1,0 +1,1 @@
+"""The chat surface: API keys, runs, orders, artifacts."""

@@ -1,0 +1,1 @@
+"""The commanding officer: planning, dispatch, synthesis."""

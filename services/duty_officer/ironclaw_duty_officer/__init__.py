@@ -1,0 +1,1 @@
+"""The duty officer: system patrol and recovery."""

@@ -1,0 +1,1 @@
+"""Integration: gates and promotion to the mainline."""

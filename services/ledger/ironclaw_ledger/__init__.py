@@ -1,0 +1,1 @@
+"""The ledger: append-only events, snapshots, hash chain."""

@@ -1,0 +1,1 @@
+"""The observer: theater patrol and validation of completed orders."""

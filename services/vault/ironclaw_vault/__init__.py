@@ -1,0 +1,1 @@
+"""The vault: theater repositories, worktrees, archives."""
