@@ -41,7 +41,7 @@ check: $(STAMP) ## Format, lint, strict types, import rules
 format: $(STAMP) ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 
-lock: $(STAMP) ## Pin the newest allowed dependencies into requirements.lock
+lock: ## Pin the newest allowed dependencies into requirements.lock
 	@$(BIN)/uv lock --upgrade --quiet
 	@$(BIN)/uv export --all-packages --all-groups --no-emit-workspace --no-header --no-annotate --quiet -o requirements.lock
 
