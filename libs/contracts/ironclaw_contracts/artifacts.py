@@ -1,0 +1,101 @@
+"""The files in an order's worktree: order.json, aar.json, state.json (seed, section 2)."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct, field
+
+from ironclaw_contracts.ids import Id, Seconds, Sha256
+
+Text = Annotated[str, Meta(max_length=262_144)]
+Line = Annotated[str, Meta(min_length=1, max_length=2_000)]
+RelativePath = Annotated[
+    str,
+    Meta(
+        pattern=r"\A(?![/~-])(?!.*(?:^|/)\.\.?(?:/|$))[^\x00-\x1f\x7f\\]{1,1024}\Z",
+        description="A path inside the worktree: relative, no `.` or `..` component, no control characters.",
+    ),
+]
+
+ORDER_FILE = "order.json"
+TASK_FILE = "task.md"
+STATE_FILE = "state.json"
+AAR_FILE = "aar.json"
+OPERATIONAL_FILES = (ORDER_FILE, TASK_FILE, STATE_FILE, AAR_FILE)
+"""Committed on the order's branch, never merged to the mainline."""
+
+
+class ToolPolicy(Struct, frozen=True):
+    """What a unit may reach; enforced outside the model."""
+
+    network: bool = False
+    fs_allowlist: list[str] = field(default_factory=lambda: ["./"])
+
+
+class Constraints(Struct, frozen=True):
+    """Limits of one order. `budget_seconds` bounds one attempt, `max_retries` counts further attempts."""
+
+    budget_seconds: Seconds = 60
+    max_retries: Annotated[int, Meta(ge=0, le=20)] = 1
+    tool_policy: ToolPolicy = field(default_factory=ToolPolicy)
+
+
+class Profile(Struct, frozen=True):
+    """Which executor and model run the order."""
+
+    name: Id = "executor_default"
+    model: Annotated[str, Meta(max_length=200)] = ""
+
+
+class Order(Struct, frozen=True):
+    """order.json: the whole of what a unit is told."""
+
+    order_id: Id
+    run_id: Id
+    theater_id: Id
+    type: Id
+    objective: Text
+    inputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    constraints: Constraints = field(default_factory=Constraints)
+    profile: Profile = field(default_factory=Profile)
+
+
+class Artifact(Struct, frozen=True, omit_defaults=True):
+    """A file that an order produced, by path in its commit."""
+
+    path: RelativePath
+    type: Annotated[str, Meta(max_length=200)] = "application/octet-stream"
+    sha256: Sha256 | None = None
+    size: Annotated[int, Meta(ge=0)] | None = None
+
+
+class ModelUse(Struct, frozen=True, omit_defaults=True):
+    """Which model answered. `provider` is `offline` when no model was asked."""
+
+    provider: Annotated[str, Meta(max_length=200)]
+    name: Annotated[str, Meta(max_length=200)]
+    temperature: float | None = None
+    tokens_in: Annotated[int, Meta(ge=0)] | None = None
+    tokens_out: Annotated[int, Meta(ge=0)] | None = None
+
+
+class Aar(Struct, frozen=True):
+    """aar.json: the after-action report of one attempt."""
+
+    order_id: Id
+    status: Literal["completed", "failed", "blocked"]
+    completed_at: datetime
+    summary: Text
+    artifacts: list[Artifact]
+    model: ModelUse | None = None
+    notes: list[Line] = field(default_factory=list[str])
+    next_recommendations: list[Line] = field(default_factory=list[str])
+
+
+class WorktreeStateFile(Struct, frozen=True):
+    """state.json: how far the unit got, for whoever looks into the worktree."""
+
+    order_id: Id
+    attempt: int
+    phase: Literal["prepared", "running", "reported"]
+    updated_at: datetime

@@ -1,0 +1,61 @@
+"""Who may append what (DESIGN, the fleet; seed: no role silently crosses its boundary)."""
+
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.errors import Authority
+from ironclaw_contracts.events import EventType as E
+
+_HEALTH = {E.SERVICE_DEGRADED, E.SERVICE_RECOVERED}
+
+AUTHORITY: dict[Service, frozenset[E]] = {
+    Service.API_GATEWAY: frozenset(),
+    Service.CO: frozenset(
+        {
+            E.RUN_CREATED,
+            E.RUN_UPDATED,
+            E.RUN_COMPLETED,
+            E.RUN_FAILED,
+            E.RUN_CANCELLED,
+            E.ORDER_CREATED,
+            E.ORDER_ENQUEUED,
+            E.ORDER_CANCELLED,
+            E.ESCALATION_ACKED,
+        }
+    ),
+    Service.LEDGER: frozenset(),
+    Service.VAULT: frozenset({E.WORKTREE_CREATED, E.WORKTREE_READY, E.WORKTREE_ARCHIVED, E.WORKTREE_REMOVED}),
+    Service.WORKER: frozenset(
+        {
+            E.ORDER_CLAIMED,
+            E.ORDER_STARTED,
+            E.ORDER_BLOCKED,
+            E.ORDER_COMPLETED,
+            E.ORDER_FAILED,
+            E.ARTIFACT_WRITTEN,
+            E.AAR_WRITTEN,
+        }
+    ),
+    Service.OBSERVER: frozenset({E.RECOVERY_REQUIRED, E.ESCALATION_RAISED, E.INTEGRATION_READY, *_HEALTH}),
+    Service.INTEGRATION: frozenset(
+        {E.INTEGRATION_STARTED, E.INTEGRATION_PASSED, E.INTEGRATION_FAILED, E.INTEGRATED, E.ORDER_BLOCKED}
+    ),
+    Service.DUTY_OFFICER: frozenset(
+        {
+            E.PATROL_TICK,
+            E.RECOVERY_STARTED,
+            E.RECOVERY_COMPLETED,
+            E.ORDER_REISSUED,
+            E.ORDER_FAILED,
+            E.ESCALATION_RAISED,
+            *_HEALTH,
+        }
+    ),
+    Service.SENTINEL: frozenset({E.ESCALATION_RAISED, E.RECOVERY_STARTED, E.RECOVERY_COMPLETED}),
+    Service.LEARNING: frozenset({E.RUN_UPDATED}),
+    Service.OPENCLAWDBOT: frozenset({E.ESCALATION_RAISED}),
+}
+
+
+def check_authority(source: Service, type: E) -> None:
+    """Raise `Authority` when the event type is not the service's to append."""
+    if type not in AUTHORITY[source]:
+        raise Authority(f"{source} may not append {type}")

@@ -1,0 +1,27 @@
+"""Every endpoint of the fleet, one module a service; `ALL` is the whole surface."""
+
+from typing import Any
+
+from ironclaw_contracts.endpoint import Endpoint
+from ironclaw_contracts.endpoints import (
+    api_gateway,
+    co,
+    duty_officer,
+    integration,
+    ledger,
+    observer,
+    vault,
+    worker,
+)
+from ironclaw_contracts.enums import Service
+
+ALL: dict[Service, tuple[Endpoint[Any, Any, Any], ...]] = {
+    Service.API_GATEWAY: api_gateway.ENDPOINTS,
+    Service.CO: co.ENDPOINTS,
+    Service.DUTY_OFFICER: duty_officer.ENDPOINTS,
+    Service.INTEGRATION: integration.ENDPOINTS,
+    Service.LEDGER: ledger.ENDPOINTS,
+    Service.OBSERVER: observer.ENDPOINTS,
+    Service.VAULT: vault.ENDPOINTS,
+    Service.WORKER: worker.ENDPOINTS,
+}

@@ -1,0 +1,117 @@
+"""The commanding officer's endpoints (seed 3.2)."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+
+from ironclaw_contracts.artifacts import Artifact, Constraints, Line, Text
+from ironclaw_contracts.endpoint import Endpoint, Nothing
+from ironclaw_contracts.enums import RunStatus, Service
+from ironclaw_contracts.ids import Id
+from ironclaw_contracts.plan import Budget, Plan
+from ironclaw_contracts.snapshots import RunSnapshot
+
+
+class RunRequest(Struct, frozen=True, kw_only=True):
+    """What a user wants. `run_id` may be chosen by the caller, so that a retry starts nothing twice."""
+
+    user_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    objective: Annotated[Text, Meta(min_length=1)]
+    theater_hint: Id | None = None
+    run_id: Id | None = None
+    playbook: Id | None = None
+    inputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    constraints: Constraints = field(default_factory=Constraints)
+    budget: Budget = field(default_factory=Budget)
+
+
+class Planned(Struct, frozen=True):
+    """The plan and, for each order, what it depends on."""
+
+    run_id: str
+    order_ids: list[str]
+    dependencies: dict[str, list[str]]
+    plan: Plan
+
+
+class Dispatched(Struct, frozen=True):
+    """`enqueued` holds the orders with the workers now, `waiting` those whose dependencies are not merged."""
+
+    run_id: str
+    enqueued: list[str]
+    waiting: list[str]
+
+
+class Synthesized(Struct, frozen=True):
+    """The reply, present once every order is terminal."""
+
+    run_id: str
+    status: RunStatus
+    reply: str | None
+    artifacts: list[Artifact]
+
+
+class Cancellation(Struct, frozen=True):
+    reason: Line = "cancelled by the user"
+
+
+CREATE_RUN = Endpoint(
+    service=Service.CO,
+    name="create_run",
+    method="POST",
+    path="/runs",
+    summary="Create a run from user input; the reconciler plans and dispatches it.",
+    body=RunRequest,
+    query=Nothing,
+    answer=RunSnapshot,
+)
+PLAN_RUN = Endpoint(
+    service=Service.CO,
+    name="plan_run",
+    method="POST",
+    path="/runs/{run_id}/plan",
+    summary="Plan the run now, or return the plan it has.",
+    body=Nothing,
+    query=Nothing,
+    answer=Planned,
+    timeout_seconds=90.0,
+)
+DISPATCH_RUN = Endpoint(
+    service=Service.CO,
+    name="dispatch_run",
+    method="POST",
+    path="/runs/{run_id}/dispatch",
+    summary="Enqueue every order that is ready now.",
+    body=Nothing,
+    query=Nothing,
+    answer=Dispatched,
+    timeout_seconds=60.0,
+)
+SYNTHESIZE_RUN = Endpoint(
+    service=Service.CO,
+    name="synthesize_run",
+    method="POST",
+    path="/runs/{run_id}/synthesize",
+    summary="Make the reply when every order is terminal.",
+    body=Nothing,
+    query=Nothing,
+    answer=Synthesized,
+    timeout_seconds=60.0,
+)
+CANCEL_RUN = Endpoint(
+    service=Service.CO,
+    name="cancel_run",
+    method="POST",
+    path="/runs/{run_id}/cancel",
+    summary="Ask for the run to be cancelled.",
+    body=Cancellation,
+    query=Nothing,
+    answer=RunSnapshot,
+)
+ENDPOINTS = (
+    CREATE_RUN,
+    PLAN_RUN,
+    DISPATCH_RUN,
+    SYNTHESIZE_RUN,
+    CANCEL_RUN,
+)

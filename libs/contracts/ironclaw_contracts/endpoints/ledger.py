@@ -1,0 +1,308 @@
+"""The ledger's endpoints (seed 3.3; DESIGN, Ledger)."""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ironclaw_contracts.chain import Checkpoint, ExportedEvent, Verification
+from ironclaw_contracts.endpoint import MIB, Endpoint, Nothing
+from ironclaw_contracts.enums import OrderPhase, OrderStatus, RunStatus, Service
+from ironclaw_contracts.events import Event, EventType, NewEvent
+from ironclaw_contracts.ids import Attempt, Id, Seconds, Seq
+from ironclaw_contracts.snapshots import Lease, OrderSnapshot, OrderView, RunSnapshot, RunView
+from ironclaw_contracts.why import Why
+
+Limit = Annotated[int, Meta(ge=1, le=1_000)]
+
+
+class Appended(Struct, frozen=True):
+    """Where an event stands; `duplicate` when it stood there before."""
+
+    event_id: str
+    seq: int
+    ts: datetime
+    hash: str
+    duplicate: bool
+
+
+class Batch(Struct, frozen=True):
+    """Events to append all or none, in this order."""
+
+    events: Annotated[list[NewEvent], Meta(min_length=1, max_length=1_000)]
+
+
+class BatchAppended(Struct, frozen=True):
+    """One answer an event, in order."""
+
+    events: list[Appended]
+
+
+class EventsQuery(Struct, frozen=True):
+    """`after` is a cursor: the seq of the last event already seen. `types` is a comma-separated list."""
+
+    after: Seq = 0
+    limit: Limit = 100
+    type: EventType | None = None
+    types: Annotated[str, Meta(max_length=1_000)] | None = None
+    run_id: Id | None = None
+    order_id: Id | None = None
+    theater_id: Id | None = None
+
+
+class EventPage(Struct, frozen=True):
+    """`next_after` is the cursor for the next page, None at the end; `head_seq` is the ledger's head."""
+
+    events: list[Event]
+    next_after: int | None
+    head_seq: int
+
+
+class StreamQuery(Struct, frozen=True):
+    """`after` is overridden by a `Last-Event-ID` header; -1 starts at the head."""
+
+    after: Annotated[int, Meta(ge=-1, le=2**63 - 1)] = -1
+    types: Annotated[str, Meta(max_length=1_000)] | None = None
+    run_id: Id | None = None
+
+
+class RunsQuery(Struct, frozen=True):
+    """Newest first; `cursor` continues a listing."""
+
+    status: RunStatus | None = None
+    theater_id: Id | None = None
+    cursor: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    limit: Limit = 50
+
+
+class RunPage(Struct, frozen=True):
+    runs: list[RunSnapshot]
+    next_cursor: int | None
+
+
+class RunQuery(Struct, frozen=True):
+    """`at_seq` asks for the state as of then."""
+
+    at_seq: Seq | None = None
+
+
+class OrdersQuery(Struct, frozen=True):
+    """Newest first; `phases` is a comma-separated list."""
+
+    run_id: Id | None = None
+    theater_id: Id | None = None
+    status: OrderStatus | None = None
+    phase: OrderPhase | None = None
+    phases: Annotated[str, Meta(max_length=500)] | None = None
+    cursor: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    limit: Limit = 50
+
+
+class OrderPage(Struct, frozen=True):
+    """`leases` holds those of the listed orders that are leased."""
+
+    orders: list[OrderSnapshot]
+    leases: list[Lease]
+    next_cursor: int | None
+
+
+class LeaseRenewal(Struct, frozen=True):
+    attempt: Attempt
+    unit_id: Id
+    lease_seconds: Seconds = 15
+
+
+class Chain(Struct, frozen=True):
+    """The head of the chain and the newest signed checkpoint."""
+
+    head_seq: int
+    head_hash: str
+    checkpoint: Checkpoint | None
+    public_key: str
+
+
+class Rebuilt(Struct, frozen=True):
+    """What a rebuild found: the snapshots that differed from the live ones, by id."""
+
+    events: int
+    runs: int
+    orders: int
+    differing: list[str]
+
+
+APPEND_EVENT = Endpoint(
+    service=Service.LEDGER,
+    name="append_event",
+    method="POST",
+    path="/events",
+    summary="Append one event.",
+    body=NewEvent,
+    query=Nothing,
+    answer=Appended,
+)
+APPEND_BATCH = Endpoint(
+    service=Service.LEDGER,
+    name="append_batch",
+    method="POST",
+    path="/events/batch",
+    summary="Append many events, all or none.",
+    body=Batch,
+    query=Nothing,
+    answer=BatchAppended,
+    body_bytes_max=16 * MIB,
+)
+LIST_EVENTS = Endpoint(
+    service=Service.LEDGER,
+    name="list_events",
+    method="GET",
+    path="/events",
+    summary="Events after a cursor, oldest first.",
+    body=Nothing,
+    query=EventsQuery,
+    answer=EventPage,
+)
+STREAM_EVENTS = Endpoint(
+    service=Service.LEDGER,
+    name="stream_events",
+    method="GET",
+    path="/events/stream",
+    summary="Events as they are committed; Last-Event-ID resumes.",
+    body=Nothing,
+    query=StreamQuery,
+    answer=Event,
+    form="events",
+)
+LIST_RUNS = Endpoint(
+    service=Service.LEDGER,
+    name="list_runs",
+    method="GET",
+    path="/runs",
+    summary="Runs, newest first.",
+    body=Nothing,
+    query=RunsQuery,
+    answer=RunPage,
+)
+GET_RUN = Endpoint(
+    service=Service.LEDGER,
+    name="get_run",
+    method="GET",
+    path="/runs/{run_id}",
+    summary="A run with its orders, now or as of a seq.",
+    body=Nothing,
+    query=RunQuery,
+    answer=RunView,
+)
+WHY_RUN = Endpoint(
+    service=Service.LEDGER,
+    name="why_run",
+    method="GET",
+    path="/runs/{run_id}/why",
+    summary="What the run waits for, who moves next, and by when.",
+    body=Nothing,
+    query=Nothing,
+    answer=Why,
+)
+LIST_ORDERS = Endpoint(
+    service=Service.LEDGER,
+    name="list_orders",
+    method="GET",
+    path="/orders",
+    summary="Orders, newest first.",
+    body=Nothing,
+    query=OrdersQuery,
+    answer=OrderPage,
+)
+GET_ORDER = Endpoint(
+    service=Service.LEDGER,
+    name="get_order",
+    method="GET",
+    path="/orders/{order_id}",
+    summary="An order with its lease.",
+    body=Nothing,
+    query=Nothing,
+    answer=OrderView,
+)
+WHY_ORDER = Endpoint(
+    service=Service.LEDGER,
+    name="why_order",
+    method="GET",
+    path="/orders/{order_id}/why",
+    summary="What the order waits for, who moves next, and by when.",
+    body=Nothing,
+    query=Nothing,
+    answer=Why,
+)
+RENEW_LEASE = Endpoint(
+    service=Service.LEDGER,
+    name="renew_lease",
+    method="PUT",
+    path="/orders/{order_id}/lease",
+    summary="Renew the lease of the current attempt.",
+    body=LeaseRenewal,
+    query=Nothing,
+    answer=Lease,
+    callers=frozenset({Service.WORKER}),
+    timeout_seconds=5.0,
+)
+GET_CHAIN = Endpoint(
+    service=Service.LEDGER,
+    name="get_chain",
+    method="GET",
+    path="/chain",
+    summary="Head of the hash chain.",
+    body=Nothing,
+    query=Nothing,
+    answer=Chain,
+)
+VERIFY_CHAIN = Endpoint(
+    service=Service.LEDGER,
+    name="verify_chain",
+    method="POST",
+    path="/chain/verify",
+    summary="Recompute the whole chain from the stored bytes.",
+    body=Nothing,
+    query=Nothing,
+    answer=Verification,
+    timeout_seconds=600.0,
+)
+EXPORT = Endpoint(
+    service=Service.LEDGER,
+    name="export",
+    method="GET",
+    path="/export",
+    summary="The whole ledger as JSON lines, sealed with a signed checkpoint of its head.",
+    body=Nothing,
+    query=Nothing,
+    answer=ExportedEvent,
+    form="lines",
+    timeout_seconds=600.0,
+)
+REBUILD = Endpoint(
+    service=Service.LEDGER,
+    name="rebuild",
+    method="POST",
+    path="/rebuild",
+    summary="Derive every snapshot again from the events and replace the live ones.",
+    body=Nothing,
+    query=Nothing,
+    answer=Rebuilt,
+    callers=frozenset({Service.API_GATEWAY}),
+    timeout_seconds=600.0,
+)
+ENDPOINTS = (
+    APPEND_EVENT,
+    APPEND_BATCH,
+    LIST_EVENTS,
+    STREAM_EVENTS,
+    LIST_RUNS,
+    GET_RUN,
+    WHY_RUN,
+    LIST_ORDERS,
+    GET_ORDER,
+    WHY_ORDER,
+    RENEW_LEASE,
+    GET_CHAIN,
+    VERIFY_CHAIN,
+    EXPORT,
+    REBUILD,
+)

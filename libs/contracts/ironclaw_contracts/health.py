@@ -1,0 +1,59 @@
+"""Liveness and readiness, the same in every service."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from ironclaw_contracts.endpoint import ANYONE, Endpoint, Nothing
+from ironclaw_contracts.enums import Service
+
+
+class Health(Struct, frozen=True):
+    """The process is up and its loops turn."""
+
+    service: str
+    status: Literal["ok"]
+    version: str
+    uptime_seconds: float
+
+
+class Readiness(Struct, frozen=True):
+    """Whether the service can do its work now; `checks` says of each dependency `ok` or what is wrong."""
+
+    ready: bool
+    checks: dict[str, str]
+
+
+def health_endpoint(service: Service) -> Endpoint[Nothing, Nothing, Health]:
+    """Return the declaration of GET /health."""
+    return Endpoint(
+        service=service,
+        name="health",
+        method="GET",
+        path="/health",
+        summary="The process is up.",
+        answer=Health,
+        body=Nothing,
+        query=Nothing,
+        callers=ANYONE,
+    )
+
+
+def readiness_endpoint(service: Service) -> Endpoint[Nothing, Nothing, Readiness]:
+    """Return the declaration of GET /ready: 200 when ready, else 503 with the failing checks."""
+    return Endpoint(
+        service=service,
+        name="ready",
+        method="GET",
+        path="/ready",
+        summary="The service and what it depends on can do their work.",
+        answer=Readiness,
+        body=Nothing,
+        query=Nothing,
+        callers=ANYONE,
+    )
+
+
+def common_endpoints(service: Service) -> tuple[Endpoint[Any, Any, Any], ...]:
+    """Return what the chassis serves for every service."""
+    return (health_endpoint(service), readiness_endpoint(service))

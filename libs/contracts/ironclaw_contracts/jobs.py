@@ -1,0 +1,30 @@
+"""The job message on the queue (seed, section 4). It only names the order: snapshot and lease are the job."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from ironclaw_contracts.artifacts import Constraints, Profile, ToolPolicy
+from ironclaw_contracts.ids import Attempt, Id
+
+QUEUE_NAME = "ironclaw:orders"
+
+
+class JobMessage(Struct, frozen=True, kw_only=True):
+    """One order to execute. The unit that claims the order names itself; `unit_id` is only proposed."""
+
+    job_type: Literal["EXECUTE_ORDER"] = "EXECUTE_ORDER"
+    order_id: Id
+    run_id: Id
+    theater_id: Id
+    worktree_path: str
+    attempt: Attempt
+    unit_id: Id | None = None
+    profile: Profile
+    constraints: Constraints
+    tool_policy: ToolPolicy
+
+    @property
+    def job_id(self) -> str:
+        """`order:attempt`, so that enqueueing twice queues once."""
+        return f"{self.order_id}:{self.attempt}"

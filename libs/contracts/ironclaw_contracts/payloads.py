@@ -1,0 +1,215 @@
+"""What each event type carries. Unknown members are kept in the ledger and ignored here."""
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+
+from ironclaw_contracts.artifacts import Artifact, Constraints, Line, ModelUse, Order, Text
+from ironclaw_contracts.enums import Cause, Severity
+from ironclaw_contracts.ids import Attempt, Id, Seconds, Sha, Sha256
+from ironclaw_contracts.plan import Budget, Plan
+
+Evidence = dict[str, Any]
+
+
+class Payload(Struct, frozen=True, kw_only=True):
+    """Base of all payloads."""
+
+
+class AttemptPayload(Payload, frozen=True, kw_only=True):
+    """Base of payloads that belong to one attempt; `attempt` is the fencing token."""
+
+    attempt: Attempt = 1
+
+
+class RunCreated(Payload, frozen=True, kw_only=True):
+    user_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    objective: Text
+    playbook: Id | None = None
+    inputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    constraints: Constraints = field(default_factory=Constraints)
+    budget: Budget = field(default_factory=Budget)
+
+
+class RunUpdated(Payload, frozen=True, kw_only=True):
+    plan: Plan | None = None
+    cancel_requested: Line | None = None
+    note: Line | None = None
+
+
+class RunCompleted(Payload, frozen=True, kw_only=True):
+    reply: Text
+    artifacts: list[Artifact] = field(default_factory=list[Artifact])
+
+
+class RunEnded(Payload, frozen=True, kw_only=True):
+    """RUN_FAILED and RUN_CANCELLED."""
+
+    reason: Line
+
+
+class OrderCreated(Payload, frozen=True, kw_only=True):
+    order: Order
+    title: Line
+    depends_on: list[Id] = field(default_factory=list[str])
+    replaces: Id | None = None
+
+
+class OrderEnqueued(AttemptPayload, frozen=True, kw_only=True):
+    base_commit: Sha
+
+
+class OrderClaimed(AttemptPayload, frozen=True, kw_only=True):
+    lease_seconds: Seconds = 15
+
+
+class OrderStarted(AttemptPayload, frozen=True, kw_only=True):
+    executor: Id = "model"
+
+
+class OrderBlocked(AttemptPayload, frozen=True, kw_only=True):
+    reason: Line
+    conflicts: list[str] = field(default_factory=list[str])
+    next_recommendations: list[Line] = field(default_factory=list[str])
+
+
+class OrderCompleted(AttemptPayload, frozen=True, kw_only=True):
+    commit_sha: Sha
+    summary: Text = ""
+
+
+class OrderFailed(AttemptPayload, frozen=True, kw_only=True):
+    """`final` is the duty officer's word that no further attempt follows."""
+
+    cause: Cause = Cause.TASK
+    reason: Line
+    final: bool = False
+    commit_sha: Sha | None = None
+
+
+class OrderReissued(AttemptPayload, frozen=True, kw_only=True):
+    """`attempt` is the new one; the previous is fenced off from here on."""
+
+    reason: Line
+    cause: Cause = Cause.TASK
+
+
+class OrderCancelled(AttemptPayload, frozen=True, kw_only=True):
+    reason: Line
+    replaced_by: Id | None = None
+
+
+class WorktreeCreated(AttemptPayload, frozen=True, kw_only=True):
+    """`contains` lists the merges that the vault proved to be ancestors of the base commit."""
+
+    path: str
+    branch: str
+    base_commit: Sha
+    contains: list[Sha] = field(default_factory=list[str])
+
+
+class WorktreeReady(AttemptPayload, frozen=True, kw_only=True):
+    path: str
+
+
+class WorktreeArchived(AttemptPayload, frozen=True, kw_only=True):
+    """Either a ref that keeps the commits, or files with their hash, or both."""
+
+    ref: str | None = None
+    head: Sha | None = None
+    files: list[str] = field(default_factory=list[str])
+    sha256: Sha256 | None = None
+
+
+class WorktreeRemoved(AttemptPayload, frozen=True, kw_only=True):
+    path: str
+
+
+class ArtifactWritten(AttemptPayload, frozen=True, kw_only=True):
+    artifact: Artifact
+
+
+class AarWritten(AttemptPayload, frozen=True, kw_only=True):
+    path: str
+    sha256: Sha256
+    status: str
+    summary: Text
+    model: ModelUse | None = None
+    next_recommendations: list[Line] = field(default_factory=list[str])
+
+
+class IntegrationReady(AttemptPayload, frozen=True, kw_only=True):
+    commit_sha: Sha
+    checks: list[str] = field(default_factory=list[str])
+
+
+class IntegrationStarted(AttemptPayload, frozen=True, kw_only=True):
+    commit_sha: Sha
+    gate_profile: Id = "default"
+
+
+class GateResult(Struct, frozen=True, kw_only=True):
+    """The verdict of one gate: `passed`, `failed`, or `could_not_run`."""
+
+    gate: Id
+    verdict: Annotated[str, Meta(pattern=r"\A(passed|failed|could_not_run)\Z")]
+    detail: str = ""
+
+
+class IntegrationPassed(AttemptPayload, frozen=True, kw_only=True):
+    """`merge_commit` is the candidate that was gated and will be promoted onto `onto`."""
+
+    merge_commit: Sha
+    onto: Sha
+    gates: list[GateResult]
+
+
+class IntegrationFailed(AttemptPayload, frozen=True, kw_only=True):
+    """`hold` means the work is fine and the merge has to wait; integration itself tries again."""
+
+    reason: Line
+    hold: bool = False
+    conflicts: list[str] = field(default_factory=list[str])
+    gates: list[GateResult] = field(default_factory=list[GateResult])
+
+
+class Integrated(AttemptPayload, frozen=True, kw_only=True):
+    commit_sha: Sha
+    mainline: str
+
+
+class EscalationRaised(Payload, frozen=True, kw_only=True):
+    severity: Severity
+    route: Id = "log"
+    reason: Line
+    evidence: Evidence = field(default_factory=dict[str, Any])
+
+
+class EscalationAcked(Payload, frozen=True, kw_only=True):
+    escalation_id: str
+    acked_by: Line
+    note: str = ""
+
+
+class RecoveryRequired(AttemptPayload, frozen=True, kw_only=True):
+    reason: Line
+    evidence: Evidence = field(default_factory=dict[str, Any])
+
+
+class RecoveryStarted(AttemptPayload, frozen=True, kw_only=True):
+    reason: Line
+
+
+class RecoveryCompleted(AttemptPayload, frozen=True, kw_only=True):
+    outcome: Line
+
+
+class PatrolTick(Payload, frozen=True, kw_only=True):
+    figures: dict[str, int | float] = field(default_factory=dict[str, int | float])
+
+
+class ServiceHealth(Payload, frozen=True, kw_only=True):
+    """SERVICE_DEGRADED and SERVICE_RECOVERED."""
+
+    service: str
+    reason: Line

@@ -1,0 +1,127 @@
+"""Snapshots of runs and orders: derived from events alone, in the transaction that appends them."""
+
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct, field
+
+from ironclaw_contracts.artifacts import Artifact, Constraints, ModelUse, Order
+from ironclaw_contracts.enums import Cause, OrderPhase, OrderStatus, RunStatus, WorktreeState
+from ironclaw_contracts.plan import Budget, Plan
+
+
+class Worktree(Struct, frozen=True):
+    """The worktree of the current attempt."""
+
+    attempt: int
+    state: WorktreeState
+    path: str
+    branch: str
+    base_commit: str
+    contains: list[str]
+    archive: str | None = None
+
+
+class AttemptEnd(Struct, frozen=True):
+    """How one attempt ended without being integrated, and by which event."""
+
+    attempt: int
+    outcome: str
+    reason: str
+    cause: Cause
+    event_id: str
+    ts: datetime
+    conflicts: list[str] = field(default_factory=list[str])
+
+
+class Report(Struct, frozen=True):
+    """What the unit reported: the ledger's digest of aar.json."""
+
+    path: str
+    sha256: str
+    status: str
+    summary: str
+    model: ModelUse | None = None
+    next_recommendations: list[str] = field(default_factory=list[str])
+
+
+class OrderSnapshot(Struct, frozen=True, kw_only=True):
+    """The state of one order. `phase_since` and `phase_event_id` say since when and by which event."""
+
+    order_id: str
+    run_id: str
+    theater_id: str
+    garrison_id: str
+    title: str
+    order: Order
+    depends_on: list[str]
+    replaces: str | None
+    phase: OrderPhase
+    status: OrderStatus
+    attempt: int
+    unit_id: str | None
+    worktree: Worktree | None
+    commit_sha: str | None
+    artifacts: list[Artifact]
+    report: Report | None
+    merge_commit: str | None
+    hold: str | None
+    recovery: str | None
+    history: list[AttemptEnd]
+    created_at: datetime
+    updated_at: datetime
+    phase_since: datetime
+    phase_event_id: str
+    first_seq: int
+    last_seq: int
+
+
+class RunSnapshot(Struct, frozen=True, kw_only=True):
+    """The state of one run. `orders_open` counts orders that are not terminal."""
+
+    run_id: str
+    theater_id: str
+    garrison_id: str
+    user_id: str
+    objective: str
+    playbook: str | None
+    inputs: dict[str, Any]
+    constraints: Constraints
+    budget: Budget
+    status: RunStatus
+    plan: Plan | None
+    cancel_requested: str | None
+    reply: str | None
+    artifacts: list[Artifact]
+    reason: str | None
+    orders_total: int
+    orders_open: int
+    orders_integrated: int
+    created_at: datetime
+    updated_at: datetime
+    status_event_id: str
+    first_seq: int
+    last_seq: int
+
+
+class Lease(Struct, frozen=True):
+    """Who holds an order's current attempt, and until when (table of the ledger, not events)."""
+
+    order_id: str
+    attempt: int
+    unit_id: str
+    expires_at: datetime
+
+
+class RunView(Struct, frozen=True):
+    """A run with its orders."""
+
+    run: RunSnapshot
+    orders: list[OrderSnapshot]
+
+
+class OrderView(Struct, frozen=True):
+    """An order with the lease on it, if any."""
+
+    order: OrderSnapshot
+    lease: Lease | None
