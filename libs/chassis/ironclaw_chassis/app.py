@@ -1,0 +1,88 @@
+"""The application factory: health, readiness, errors, identity and lifespan, the same in every service."""
+
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from ironclaw_contracts.endpoint import Nothing
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.errors import Unavailable
+from ironclaw_contracts.health import Health, Readiness, health_endpoint, readiness_endpoint
+from litestar import Litestar
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+
+from ironclaw_chassis.authentication import Authenticator
+from ironclaw_chassis.middleware import request_context
+from ironclaw_chassis.problems import EXCEPTION_HANDLERS
+from ironclaw_chassis.routes import Call, Routes
+
+VERSION = "0.1.0"
+
+Check = Callable[[], Awaitable[None]]
+"""Raises when a dependency is not fit; its message becomes the readiness answer."""
+
+Lifespan = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    routes: Routes,
+    authenticator: Authenticator,
+    *,
+    lifespan: Lifespan,
+    checks: dict[str, Check] | None = None,
+) -> Litestar:
+    """Build the Litestar application of one service.
+
+    `lifespan` opens what the service holds (pools, loops) and closes it again; `checks` answer GET /ready.
+    """
+    _serve_health(routes, checks or {})
+
+    @asynccontextmanager
+    async def hold(_: Litestar) -> AsyncGenerator[None]:
+        async with lifespan():
+            yield
+
+    return Litestar(
+        route_handlers=routes.build(authenticator),
+        lifespan=[hold],
+        middleware=[request_context],
+        exception_handlers=EXCEPTION_HANDLERS,
+        openapi_config=OpenAPIConfig(
+            title=f"IronClaw {routes.service.value}",
+            version=VERSION,
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
+        ),
+        logging_config=None,
+    )
+
+
+def _serve_health(routes: Routes, checks: dict[str, Check]) -> None:
+    started = time.monotonic()
+    service: Service = routes.service
+
+    @routes.serve(health_endpoint(service))
+    async def health(_: Call[Nothing, Nothing]) -> Health:
+        return Health(
+            service=service.value,
+            status="ok",
+            version=VERSION,
+            uptime_seconds=round(time.monotonic() - started, 3),
+        )
+
+    @routes.serve(readiness_endpoint(service))
+    async def ready(_: Call[Nothing, Nothing]) -> Readiness:
+        found = {name: await _outcome(check) for name, check in checks.items()}
+        failing = {name: outcome for name, outcome in found.items() if outcome != "ok"}
+        if failing:
+            raise Unavailable("; ".join(f"{name}: {outcome}" for name, outcome in failing.items()))
+        return Readiness(ready=True, checks=found)
+
+
+async def _outcome(check: Check) -> str:
+    try:
+        await check()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "ok"

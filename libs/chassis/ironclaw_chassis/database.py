@@ -1,0 +1,95 @@
+"""PostgreSQL: connection pools and forward-only migrations."""
+
+import hashlib
+import re
+from importlib.resources.abc import Traversable
+from typing import Any
+
+import asyncpg
+import structlog
+from msgspec import Struct
+
+log = structlog.get_logger()
+
+_FILE_NAME = re.compile(r"\A(\d{4})_[a-z0-9_]+\.sql\Z")
+_LOCK_KEY = 0x1C1A_0001
+_TABLE = """
+create table if not exists schema_migrations (
+    version integer primary key,
+    name text not null,
+    sha256 text not null,
+    applied_at timestamptz not null default now()
+)
+"""
+
+
+class MigrationError(Exception):
+    """The migrations on disk and those applied disagree; the message names the file."""
+
+
+class Migration(Struct, frozen=True):
+    """One numbered SQL file."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the file, so that a changed one is noticed."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+async def open_pool(url: str, *, size_max: int = 8, init: Any = None) -> asyncpg.Pool:
+    """Open a pool whose waits are bounded: connecting and each statement have a timeout."""
+    return await asyncpg.create_pool(
+        url, min_size=1, max_size=size_max, timeout=5, command_timeout=60, init=init
+    )
+
+
+def read_migrations(folder: Traversable) -> list[Migration]:
+    """Read `NNNN_what.sql` files in order. Raises `MigrationError` at a gap or a badly named file."""
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    migrations: list[Migration] = []
+    for expected, file in enumerate(files, start=1):
+        match = _FILE_NAME.match(file.name)
+        if match is None or int(match[1]) != expected:
+            raise MigrationError(f"{file.name}: migrations are numbered from 0001 without gaps")
+        migrations.append(Migration(version=expected, name=file.name, sql=file.read_text(encoding="utf-8")))
+    return migrations
+
+
+def pending(migrations: list[Migration], applied: dict[int, str]) -> list[Migration]:
+    """Return what is to be applied. Raises `MigrationError` when an applied file was changed since."""
+    for migration in migrations:
+        if applied.get(migration.version, migration.sha256) != migration.sha256:
+            raise MigrationError(f"{migration.name} was changed after it was applied; add a new file instead")
+    if applied and max(applied) > len(migrations):
+        raise MigrationError(
+            f"the database is at {max(applied)}, this program knows {len(migrations)}: upgrade it"
+        )
+    return [m for m in migrations if m.version not in applied]
+
+
+async def migrate(url: str, folder: Traversable) -> int:
+    """Apply what is missing, each file in a transaction, under a lock; return how many were applied."""
+    migrations = read_migrations(folder)
+    connection = await asyncpg.connect(url, timeout=10)
+    try:
+        await connection.execute("select pg_advisory_lock($1)", _LOCK_KEY)
+        await connection.execute(_TABLE)
+        rows = await connection.fetch("select version, sha256 from schema_migrations")
+        missing = pending(migrations, {row["version"]: row["sha256"] for row in rows})
+        for migration in missing:
+            async with connection.transaction():
+                await connection.execute(migration.sql)
+                await connection.execute(
+                    "insert into schema_migrations (version, name, sha256) values ($1, $2, $3)",
+                    migration.version,
+                    migration.name,
+                    migration.sha256,
+                )
+            log.info("migrated", migration=migration.name)
+        return len(missing)
+    finally:
+        await connection.close()

@@ -1,0 +1,63 @@
+"""Bodies and queries, parsed once at the border: strictly typed, bounded, without NUL."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from ironclaw_contracts.endpoint import Endpoint
+from ironclaw_contracts.errors import BadRequest
+from litestar import Request
+from litestar.connection import ASGIConnection
+
+T = TypeVar("T")
+_MAX_SAFE_DEPTH = 64
+
+
+def refuse_nul(value: object, path: str = "$", depth: int = 0) -> None:
+    """Raise `BadRequest` when a string anywhere in the value holds NUL, which PostgreSQL cannot store."""
+    if depth > _MAX_SAFE_DEPTH:
+        raise BadRequest(f"the body is nested deeper than {_MAX_SAFE_DEPTH} levels at {path[:200]}")
+    match value:
+        case str():
+            if "\x00" in value:
+                raise BadRequest(f"a string holds a NUL character at {path[:200]}; remove it")
+        case dict():
+            for key, item in value.items():
+                refuse_nul(key, path, depth + 1)
+                refuse_nul(item, f"{path}.{key}", depth + 1)
+        case list():
+            for index, item in enumerate(value):
+                refuse_nul(item, f"{path}[{index}]", depth + 1)
+        case _:
+            pass
+
+
+def decode_body(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+    """Decode a JSON body into its struct. Raises `BadRequest` naming the field that is wrong."""
+    try:
+        value = decoder.decode(body)
+        if b"\\u0000" in body or body.count(b"[") + body.count(b"{") > _MAX_SAFE_DEPTH:
+            refuse_nul(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"the body is not what this endpoint takes: {error}") from error
+    except RecursionError as error:
+        raise BadRequest("the body is nested too deeply") from error
+    return value
+
+
+def decode_query(connection: ASGIConnection[Any, Any, Any, Any], endpoint: Endpoint[Any, T, Any]) -> T:
+    """Convert the query string into its struct. Raises `BadRequest` naming the parameter that is wrong."""
+    values = {name: value for name, value in connection.query_params.items() if value != ""}
+    try:
+        query = msgspec.convert(values, endpoint.query, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"query of {endpoint.name}: {error}") from error
+    refuse_nul(values)
+    return query
+
+
+class ContractRequest(Request[Any, Any, Any]):
+    """A request whose body is decoded straight into the struct that the endpoint declares."""
+
+    async def json(self) -> Any:
+        """Return the body as the declared struct, not as builtins."""
+        return decode_body(await self.body(), self.route_handler.opt["decoder"])

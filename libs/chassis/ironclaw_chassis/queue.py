@@ -1,0 +1,80 @@
+"""The job queue: arq on Redis behind one small surface.
+
+Redis is disposable (DESIGN): a job names an order whose snapshot and lease are the truth. Losing the queue
+costs latency, since the duty officer enqueues again what was never claimed.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, Self
+
+import msgspec
+from arq.connections import ArqRedis, RedisSettings, create_pool
+from ironclaw_contracts.errors import Unavailable
+from ironclaw_contracts.jobs import QUEUE_NAME, JobMessage
+from redis.exceptions import RedisError
+
+JOB_FUNCTION = "execute_order"
+
+# arq pickles by default, which makes write access to Redis the execution of code; JSON does not.
+serialize_job: Callable[[dict[str, Any]], bytes] = msgspec.json.encode
+deserialize_job: Callable[[bytes], dict[str, Any]] = msgspec.json.decode
+
+
+def redis_settings(url: str) -> RedisSettings:
+    """Return arq's settings for a `redis://` URL; it gives up a connection attempt after two seconds."""
+    settings = RedisSettings.from_dsn(url)
+    settings.conn_retries = 1
+    settings.conn_timeout = 2
+    return settings
+
+
+class JobQueue(Protocol):
+    """Where orders wait for a unit."""
+
+    async def enqueue(self, job: JobMessage) -> bool:
+        """Queue a job; False when the same attempt is queued already. Raises `Unavailable`."""
+        ...
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` when the queue is away."""
+        ...
+
+
+class ArqQueue:
+    """Jobs on Redis, in arq's own format, so that arq's workers take them."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._settings = redis_settings(redis_url)
+        self._pool: ArqRedis | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    async def enqueue(self, job: JobMessage) -> bool:
+        """Queue a job under its id."""
+        try:
+            pool = await self._connected()
+            queued = await pool.enqueue_job(
+                JOB_FUNCTION, msgspec.to_builtins(job), _job_id=job.job_id, _queue_name=QUEUE_NAME
+            )
+        except (RedisError, OSError) as error:
+            raise Unavailable(f"the queue is away: {type(error).__name__}") from error
+        return queued is not None
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` when Redis does not answer."""
+        try:
+            await (await self._connected()).ping()
+        except (RedisError, OSError) as error:
+            raise Unavailable(f"the queue is away: {type(error).__name__}") from error
+
+    async def _connected(self) -> ArqRedis:
+        if self._pool is None:
+            self._pool = await create_pool(
+                self._settings, job_serializer=serialize_job, job_deserializer=deserialize_job
+            )
+        return self._pool

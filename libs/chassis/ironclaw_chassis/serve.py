@@ -1,0 +1,50 @@
+"""Run a service as a process: settings, logs, traces, uvicorn."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import uvicorn
+from ironclaw_contracts.enums import Service
+from litestar import Litestar
+
+from ironclaw_chassis.app import VERSION
+from ironclaw_chassis.logs import configure_logging
+from ironclaw_chassis.settings import ServiceSettings, SettingsError, read_settings
+from ironclaw_chassis.telemetry import configure_tracing
+
+S = TypeVar("S", bound=ServiceSettings)
+
+_DRAIN_SECONDS = 2  # an open event stream would otherwise hold the shutdown for ever
+
+
+def load_settings(service: Service, kind: type[S]) -> S:
+    """Read the settings, or end the process with a message that names what is wrong."""
+    try:
+        return read_settings(kind, service, os.environ)
+    except SettingsError as error:
+        sys.exit(f"ironclaw {service.value}: {error}")
+
+
+def serve(service: Service, kind: type[S], compose: Callable[[S], Litestar]) -> None:
+    """Run one service until SIGTERM or SIGINT; open requests get two seconds to end."""
+    settings = load_settings(service, kind)
+    configure_logging(service, settings.log_level, settings.log_format)
+    configure_tracing(service, VERSION)
+    uvicorn.run(
+        compose(settings),
+        host=settings.host,
+        port=settings.port_of(service),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+        timeout_keep_alive=60,
+        backlog=512,
+        limit_concurrency=2048,
+    )
