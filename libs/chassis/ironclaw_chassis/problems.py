@@ -23,12 +23,19 @@ log = structlog.get_logger()
 _OF_STATUS: dict[int, type[Problem]] = {404: NotFound, 409: Conflict, 413: TooLarge, 503: Unavailable}
 
 
+def _body_is_missing(details: list[Any]) -> bool:
+    """Tell whether Litestar's complaint is that no body came; it only names its own parameter then."""
+    return any(isinstance(d, dict) and d.get("message") == "'data'" for d in details)
+
+
 def _as_problem(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
         case ValidationException():
             details = error.extra if isinstance(error.extra, list) else []
+            if _body_is_missing(details):
+                return BadRequest("the body is missing: send a JSON object")
             text = "; ".join(str(d.get("message", d)) if isinstance(d, dict) else str(d) for d in details)
             return BadRequest(text or error.detail)
         case RecursionError():

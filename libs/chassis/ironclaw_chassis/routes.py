@@ -11,6 +11,7 @@ The handler sees a `Call`: path, caller, body and query are checked before it ru
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -184,6 +185,7 @@ def _sign(handle: Any, endpoint: Endpoint[Any, Any, Any]) -> None:
 def _operation(endpoint: Endpoint[Any, Any, Any]) -> type[Operation]:
     """Return an OpenAPI operation that documents the query struct, which we parse ourselves."""
 
+    @dataclass
     class ContractOperation(Operation):
         def __post_init__(self) -> None:
             fields = msgspec.json.schema(endpoint.query).get("$defs", {}).get(endpoint.query.__name__, {})

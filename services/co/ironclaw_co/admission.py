@@ -1,0 +1,78 @@
+"""Take a wish in: name its theater, record the run. Nothing is half made, since one event is all there is."""
+
+from ironclaw_chassis.client import ServiceClient
+from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_contracts.endpoints import vault
+from ironclaw_contracts.endpoints.co import Cancellation, RunRequest
+from ironclaw_contracts.errors import EventConflict, NotFound
+from ironclaw_contracts.events import EventType, new_event
+from ironclaw_contracts.ids import derived_event_id, new_id
+from ironclaw_contracts.payloads import RunCreated, RunUpdated
+from ironclaw_contracts.snapshots import RunSnapshot
+
+
+class Admission:
+    """Records new runs and requests to stop them."""
+
+    def __init__(
+        self, client: ServiceClient, ledger: LedgerClient, default_theater: str, garrison_id: str
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._default_theater = default_theater
+        self._garrison_id = garrison_id
+
+    async def create(self, request: RunRequest) -> RunSnapshot:
+        """Record a run; the same `run_id` and request again give the same run.
+
+        Raises `NotFound` when the theater does not exist; the default theater is made when it is missing.
+        """
+        theater_id = request.theater_hint or self._default_theater
+        await self._ensure_theater(theater_id)
+        run_id = request.run_id or new_id()
+        await self._ledger.append(
+            new_event(
+                EventType.RUN_CREATED,
+                RunCreated(
+                    user_id=request.user_id,
+                    objective=request.objective,
+                    playbook=request.playbook,
+                    inputs=request.inputs,
+                    constraints=request.constraints,
+                    budget=request.budget,
+                ),
+                run_id=run_id,
+                theater_id=theater_id,
+                garrison_id=self._garrison_id,
+                event_id=derived_event_id(run_id, EventType.RUN_CREATED),
+            )
+        )
+        return (await self._ledger.run(run_id)).run
+
+    async def cancel(self, run_id: str, cancellation: Cancellation) -> RunSnapshot:
+        """Ask for a run to stop, once or twice. Raises `IllegalTransition` when it has ended."""
+        run = (await self._ledger.run(run_id)).run
+        try:
+            await self._ledger.append(
+                new_event(
+                    EventType.RUN_UPDATED,
+                    RunUpdated(cancel_requested=cancellation.reason),
+                    run_id=run_id,
+                    theater_id=run.theater_id,
+                    garrison_id=run.garrison_id,
+                    event_id=derived_event_id(run_id, "cancel"),
+                )
+            )
+        except EventConflict:
+            return run
+        return (await self._ledger.run(run_id)).run
+
+    async def _ensure_theater(self, theater_id: str) -> None:
+        try:
+            await self._client.call(vault.GET_THEATER, theater_id=theater_id)
+        except NotFound:
+            if theater_id != self._default_theater:
+                raise NotFound(
+                    f"there is no theater {theater_id!r}; make it with: ironclaw theater add {theater_id}"
+                ) from None
+            await self._client.call(vault.OPEN_THEATER, vault.TheaterRequest(theater_id=theater_id))

@@ -1,0 +1,89 @@
+"""Composition root of co."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from ironclaw_chassis.app import create_app
+from ironclaw_chassis.authentication import ServiceAuthenticator
+from ironclaw_chassis.client import Addresses, ServiceClient
+from ironclaw_chassis.identity import Identity, TokenVerifier
+from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.model import ModelClient
+from ironclaw_chassis.queue import ArqQueue
+from ironclaw_chassis.reconciler import Reconciler, background
+from ironclaw_contracts.artifacts import Profile
+from ironclaw_contracts.endpoints import ledger as ledger_api
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.events import EventType
+from litestar import Litestar
+
+from ironclaw_co.admission import Admission
+from ironclaw_co.commander import Commander
+from ironclaw_co.dispatcher import Dispatcher
+from ironclaw_co.drafting import Drafter
+from ironclaw_co.model_planner import ModelPlanner
+from ironclaw_co.routes import build_routes
+from ironclaw_co.settings import Settings
+from ironclaw_co.sweep import RunSweep
+
+HINTS = (
+    EventType.RUN_UPDATED,
+    EventType.INTEGRATED,
+    EventType.ORDER_FAILED,
+    EventType.ORDER_BLOCKED,
+    EventType.ORDER_REISSUED,
+)
+"""Events after which a run may need co."""
+
+
+def compose(settings: Settings) -> Litestar:
+    """Build the application."""
+    client = ServiceClient(Identity.load(Service.CO, settings.keys), Addresses(settings))
+    ledger = LedgerClient(client)
+    queue = ArqQueue(settings.redis_url)
+    model = ModelClient(settings.model_base_url, settings.model_api_key)
+    planner = (
+        ModelPlanner(model, settings.model_name, settings.plan_tasks_max)
+        if settings.model_api_key.reveal()
+        else None
+    )
+    commander = Commander(
+        client,
+        ledger,
+        Dispatcher(client, ledger, queue),
+        Drafter(client, planner),
+        profile=Profile(model=settings.model_name),
+        in_flight_max=settings.in_flight_max,
+    )
+
+    async def advance(run_id: str) -> None:
+        await commander.advance(run_id)
+
+    reconciler = Reconciler("co", advance, RunSweep(client).keys, period_seconds=settings.sweep_seconds)
+
+    async def follow() -> None:
+        async for event in ledger.follow(HINTS):
+            if event.run_id is not None:
+                reconciler.nudge(event.run_id)
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(client)
+            await stack.enter_async_context(queue)
+            stack.push_async_callback(model.aclose)
+            await stack.enter_async_context(reconciler.running())
+            await stack.enter_async_context(background(follow()))
+            yield
+
+    async def reach_ledger() -> None:
+        await client.call(ledger_api.GET_CHAIN)
+
+    return create_app(
+        build_routes(
+            Admission(client, ledger, settings.default_theater, settings.garrison_id), commander, reconciler
+        ),
+        ServiceAuthenticator(TokenVerifier.load(Service.CO, settings.keys)),
+        lifespan=lifespan,
+        checks={"queue": queue.ping, "ledger": reach_ledger},
+    )

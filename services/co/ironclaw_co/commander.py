@@ -1,0 +1,180 @@
+"""Drive a run: read its snapshot, decide what is missing, do it. Safe to stop and repeat anywhere."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import structlog
+from ironclaw_chassis.client import ServiceClient
+from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_contracts.artifacts import Profile
+from ironclaw_contracts.endpoints import vault
+from ironclaw_contracts.errors import EventConflict, NotFound
+from ironclaw_contracts.events import EventType, new_event
+from ironclaw_contracts.ids import derived_event_id, new_id
+from ironclaw_contracts.payloads import OrderCancelled, Payload, RunCompleted, RunEnded
+from ironclaw_contracts.snapshots import OrderSnapshot, RunSnapshot, RunView
+
+from ironclaw_co.dispatcher import Dispatcher
+from ironclaw_co.draft_plan import CannotPlan
+from ironclaw_co.drafting import Drafter
+from ironclaw_co.planner import plan_events
+from ironclaw_co.progress import (
+    Action,
+    Cancel,
+    CancelRun,
+    Dispatch,
+    Fail,
+    Finish,
+    MakePlan,
+    Replan,
+    Tidy,
+    next_actions,
+)
+from ironclaw_co.replan import replan_events
+from ironclaw_co.synthesis import all_artifacts, compose_reply, final_orders, readable
+
+log = structlog.get_logger()
+
+_ROUNDS_MAX = 50  # planning, then cancelling, then ending: a run needs a handful of rounds
+_PARALLEL_MAX = 4
+
+
+def _fresh_ids() -> Iterator[str]:
+    while True:
+        yield new_id()
+
+
+class Commander:
+    """Performs what `progress` decides."""
+
+    def __init__(
+        self,
+        client: ServiceClient,
+        ledger: LedgerClient,
+        dispatcher: Dispatcher,
+        drafter: Drafter,
+        *,
+        profile: Profile,
+        in_flight_max: int,
+    ) -> None:
+        self._client = client
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._drafter = drafter
+        self._profile = profile
+        self._in_flight_max = in_flight_max
+        self._slots = asyncio.Semaphore(_PARALLEL_MAX)
+
+    async def advance(self, run_id: str) -> RunView:
+        """Do all that can be done for a run now and return where it stands.
+
+        Raises what the ledger, the vault or the queue answered when something could not be done; the rest
+        was done all the same.
+        """
+        view = await self._ledger.run(run_id)
+        for _ in range(_ROUNDS_MAX):
+            actions = next_actions(view, datetime.now(UTC), self._in_flight_max)
+            if not actions:
+                return view
+            results = await asyncio.gather(*(self._perform(view, a) for a in actions), return_exceptions=True)
+            failed = next((result for result in results if isinstance(result, BaseException)), None)
+            if failed is not None:
+                raise failed
+            view = await self._ledger.run(run_id)
+        return view
+
+    async def _perform(self, view: RunView, action: Action) -> None:
+        async with self._slots:
+            match action:
+                case MakePlan():
+                    await self.plan(view.run)
+                case Dispatch():
+                    await self._dispatcher.dispatch(action)
+                case Cancel(order, reason):
+                    await self._cancel(order, reason)
+                case Replan(order):
+                    await self._replan(view, order)
+                case Tidy(order):
+                    await self._tidy(order)
+                case Finish():
+                    await self._finish(view)
+                case Fail(reason):
+                    await self._end(view.run, EventType.RUN_FAILED, RunEnded(reason=reason))
+                case CancelRun(reason):
+                    await self._end(view.run, EventType.RUN_CANCELLED, RunEnded(reason=reason))
+
+    async def plan(self, run: RunSnapshot) -> None:
+        """Give the run its plan; a wish that cannot be planned fails the run with the reason."""
+        try:
+            draft = await self._drafter.draft(run)
+            events = plan_events(run, draft, _fresh_ids(), self._profile)
+        except CannotPlan as error:
+            await self._end(run, EventType.RUN_FAILED, RunEnded(reason=str(error)[:2000]))
+            return
+        try:
+            await self._ledger.append_all(events)
+        except EventConflict:
+            log.info("planned already", run_id=run.run_id)
+
+    async def _replan(self, view: RunView, blocked: OrderSnapshot) -> None:
+        try:
+            events = replan_events(view, blocked, _fresh_ids())
+        except CannotPlan as error:
+            await self._cancel(blocked, str(error)[:2000])
+            return
+        try:
+            await self._ledger.append_all(events)
+        except EventConflict:
+            log.info("re-planned already", run_id=view.run.run_id)
+
+    async def _cancel(self, order: OrderSnapshot, reason: str) -> None:
+        await self._ledger.append(
+            new_event(
+                EventType.ORDER_CANCELLED,
+                OrderCancelled(attempt=order.attempt, reason=reason),
+                run_id=order.run_id,
+                order_id=order.order_id,
+                theater_id=order.theater_id,
+                garrison_id=order.garrison_id,
+                event_id=derived_event_id(order.order_id, order.attempt, EventType.ORDER_CANCELLED),
+            )
+        )
+
+    async def _tidy(self, order: OrderSnapshot) -> None:
+        query = vault.AttemptQuery(attempt=order.worktree.attempt if order.worktree else None)
+        try:
+            await self._client.call(vault.REMOVE_WORKTREE, query=query, order_id=order.order_id)
+        except NotFound:
+            log.warning("no worktree to remove", order_id=order.order_id)
+
+    async def _finish(self, view: RunView) -> None:
+        texts = await self._texts(view)
+        reply = compose_reply(view, texts)
+        await self._end(
+            view.run, EventType.RUN_COMPLETED, RunCompleted(reply=reply, artifacts=all_artifacts(view))
+        )
+
+    async def _texts(self, view: RunView) -> dict[str, str]:
+        async def read(order: OrderSnapshot, path: str) -> tuple[str, str]:
+            query = vault.FileQuery(path=path, commit=order.merge_commit)
+            content = await self._client.call(vault.READ_FILE, query=query, theater_id=order.theater_id)
+            return path, content.decode("utf-8", errors="replace").replace("\x00", "")
+
+        wanted = [(order, a.path) for order in final_orders(view) for a in readable(order)]
+        return dict(await asyncio.gather(*(read(order, path) for order, path in wanted)))
+
+    async def _end(self, run: RunSnapshot, kind: EventType, payload: Payload) -> None:
+        try:
+            await self._ledger.append(
+                new_event(
+                    kind,
+                    payload,
+                    run_id=run.run_id,
+                    theater_id=run.theater_id,
+                    garrison_id=run.garrison_id,
+                    event_id=derived_event_id(run.run_id, kind),
+                )
+            )
+        except EventConflict:
+            log.info("ended already", run_id=run.run_id, kind=kind)

@@ -1,0 +1,28 @@
+"""Playbooks: kept ways of turning a wish into tasks. `choose` picks one when the user named none."""
+
+from collections.abc import Callable
+
+from ironclaw_co.draft_plan import DraftPlan, Wish
+from ironclaw_co.playbooks import call_summary, draft, summarize
+
+PLAYBOOKS: dict[str, Callable[[Wish], DraftPlan]] = {
+    "summarize": summarize.plan,
+    "call_summary": call_summary.plan,
+    "draft": draft.plan,
+}
+
+
+def choose(wish: Wish) -> str | None:
+    """Return the playbook whose words and files fit the wish, or None when only a draft would do."""
+    if call_summary.is_asked(wish) and call_summary.material(wish):
+        return "call_summary"
+    if summarize.is_asked(wish) and summarize.documents(wish):
+        return "summarize"
+    return None
+
+
+def needs_files(playbook: str | None, wish: Wish) -> bool:
+    """Tell whether planning has to know the theater's files."""
+    if playbook is None:
+        return call_summary.is_asked(wish) or summarize.is_asked(wish)
+    return playbook != "draft"

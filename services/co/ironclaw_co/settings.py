@@ -1,0 +1,18 @@
+"""Settings of co."""
+
+from ironclaw_chassis.model import DEFAULT_BASE_URL, DEFAULT_MODEL
+from ironclaw_chassis.secret import Secret
+from ironclaw_chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings, frozen=True, kw_only=True):
+    """What co reads from the environment; the table is in docs/settings.md."""
+
+    redis_url: str = "redis://127.0.0.1:6379"
+    default_theater: str = "main"
+    model_base_url: str = DEFAULT_BASE_URL
+    model_name: str = DEFAULT_MODEL
+    model_api_key: Secret = Secret("")
+    sweep_seconds: float = 5.0
+    in_flight_max: int = 32
+    plan_tasks_max: int = 12
