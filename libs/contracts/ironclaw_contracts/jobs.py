@@ -1,8 +1,8 @@
 """The job message on the queue (seed, section 4). It only names the order: snapshot and lease are the job."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ironclaw_contracts.artifacts import Constraints, Profile, ToolPolicy
 from ironclaw_contracts.ids import Attempt, Id
@@ -19,6 +19,7 @@ class JobMessage(Struct, frozen=True, kw_only=True):
     theater_id: Id
     worktree_path: str
     attempt: Attempt
+    rescue: Annotated[int, Meta(ge=0)] = 0
     unit_id: Id | None = None
     profile: Profile
     constraints: Constraints
@@ -26,5 +27,9 @@ class JobMessage(Struct, frozen=True, kw_only=True):
 
     @property
     def job_id(self) -> str:
-        """`order:attempt`, so that enqueueing twice queues once."""
-        return f"{self.order_id}:{self.attempt}"
+        """`order:attempt`, so that enqueueing twice queues once; a rescued job has an id of its own.
+
+        A job that died with its consumer stays marked as running in Redis; under its old id it would wait
+        for that mark to expire. Claiming is fenced, so a second job for an attempt does no harm.
+        """
+        return f"{self.order_id}:{self.attempt}" + (f":rescue-{self.rescue}" if self.rescue else "")

@@ -1,0 +1,53 @@
+"""Composition root of the worker."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from ironclaw_chassis.app import create_app
+from ironclaw_chassis.authentication import ServiceAuthenticator
+from ironclaw_chassis.client import Addresses, ServiceClient
+from ironclaw_chassis.identity import Identity, TokenVerifier
+from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.model import ModelClient
+from ironclaw_chassis.queue import ArqQueue
+from ironclaw_chassis.reconciler import background
+from ironclaw_contracts.enums import Service
+from litestar import Litestar
+
+from ironclaw_worker.consumer import Consumer
+from ironclaw_worker.executor import Executor, ModelExecutor, OfflineExecutor
+from ironclaw_worker.routes import build_routes
+from ironclaw_worker.settings import Settings
+from ironclaw_worker.unit import Unit
+
+
+def compose(settings: Settings) -> Litestar:
+    """Build the application."""
+    client = ServiceClient(Identity.load(Service.WORKER, settings.keys), Addresses(settings))
+    queue = ArqQueue(settings.redis_url)
+    model = ModelClient(settings.model_base_url, settings.model_api_key)
+    executor: Executor = (
+        ModelExecutor(model, settings.model_name) if settings.model_api_key.reveal() else OfflineExecutor()
+    )
+    unit = Unit(
+        LedgerClient(client), executor, lease_seconds=settings.lease_seconds, garrison_id=settings.garrison_id
+    )
+    consumer = Consumer(
+        unit, settings.redis_url, units_max=settings.units_max, poll_seconds=settings.poll_seconds
+    )
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncGenerator[None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(client)
+            await stack.enter_async_context(queue)
+            stack.push_async_callback(model.aclose)
+            await stack.enter_async_context(background(consumer.run()))
+            yield
+
+    return create_app(
+        build_routes(queue),
+        ServiceAuthenticator(TokenVerifier.load(Service.WORKER, settings.keys)),
+        lifespan=lifespan,
+        checks={"queue": queue.ping},
+    )

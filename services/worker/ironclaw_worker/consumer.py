@@ -1,0 +1,93 @@
+"""Take jobs from the queue with arq, inside this process's event loop, for as long as the service lives."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+import structlog
+from arq.worker import Retry, Worker, func
+from ironclaw_chassis.queue import JOB_FUNCTION, deserialize_job, redis_settings, serialize_job
+from ironclaw_contracts.errors import NotFound, Unavailable
+from ironclaw_contracts.jobs import QUEUE_NAME, JobMessage
+
+from ironclaw_worker.unit import Unit
+
+if TYPE_CHECKING:
+    from arq.typing import WorkerCoroutine
+
+log = structlog.get_logger()
+
+# Budgets bound a unit's time; arq's own timeout only has to be longer than any of them.
+_JOB_SECONDS_MAX = 2 * 86_400
+_TRIES_MAX = 1_000
+_RESTART_SECONDS = (0.2, 5.0)
+
+
+class Consumer:
+    """Runs up to `units_max` units at once."""
+
+    def __init__(self, unit: Unit, redis_url: str, *, units_max: int, poll_seconds: float) -> None:
+        self._unit = unit
+        self._redis_settings = redis_settings(redis_url)
+        self._units_max = units_max
+        self._poll_seconds = poll_seconds
+
+    async def run(self) -> None:
+        """Consume until cancelled. arq ends when Redis is away; it is started again, with a growing pause."""
+        shortest, longest = _RESTART_SECONDS
+        pause = shortest
+        while True:
+            worker = self._worker()
+            try:
+                await worker.async_run()
+                pause = shortest
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                log.warning("queue consumer stopped", reason=f"{type(error).__name__}: {error}", pause=pause)
+            finally:
+                await self._close(worker)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, longest)
+
+    def _worker(self) -> Worker:
+        return Worker(
+            functions=[
+                func(
+                    cast("WorkerCoroutine", self._execute),
+                    name=JOB_FUNCTION,
+                    keep_result=0,
+                    timeout=_JOB_SECONDS_MAX,
+                    max_tries=_TRIES_MAX,
+                )
+            ],
+            queue_name=QUEUE_NAME,
+            redis_settings=self._redis_settings,
+            handle_signals=False,
+            max_jobs=self._units_max,
+            poll_delay=self._poll_seconds,
+            job_serializer=serialize_job,
+            job_deserializer=deserialize_job,
+            health_check_interval=3600,
+        )
+
+    async def _close(self, worker: Worker) -> None:
+        try:
+            async with asyncio.timeout(2):
+                await worker.close()
+        except Exception as error:
+            log.info("queue connection not closed cleanly", reason=f"{type(error).__name__}: {error}")
+
+    async def _execute(self, _: dict[Any, Any], raw: dict[str, Any]) -> None:
+        try:
+            job = msgspec.convert(raw, JobMessage)
+        except msgspec.ValidationError as error:
+            log.error("not a job", reason=str(error))
+            return
+        try:
+            await self._unit.execute(job)
+        except Unavailable as error:
+            log.warning("job put back", order_id=job.order_id, reason=error.message)
+            raise Retry(defer=1) from error
+        except NotFound as error:
+            log.error("job of an unknown order", order_id=job.order_id, reason=error.message)

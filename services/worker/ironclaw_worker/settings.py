@@ -1,0 +1,17 @@
+"""Settings of the worker."""
+
+from ironclaw_chassis.model import DEFAULT_BASE_URL, DEFAULT_MODEL
+from ironclaw_chassis.secret import Secret
+from ironclaw_chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings, frozen=True, kw_only=True):
+    """What the worker reads from the environment; the table is in docs/settings.md."""
+
+    redis_url: str = "redis://127.0.0.1:6379"
+    units_max: int = 4
+    poll_seconds: float = 0.01
+    lease_seconds: int = 15
+    model_base_url: str = DEFAULT_BASE_URL
+    model_name: str = DEFAULT_MODEL
+    model_api_key: Secret = Secret("")
