@@ -4,10 +4,6 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from ironclaw_contracts.endpoint import Nothing
-from ironclaw_contracts.enums import Service
-from ironclaw_contracts.errors import Unavailable
-from ironclaw_contracts.health import Health, Readiness, health_endpoint, readiness_endpoint
 from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
@@ -16,6 +12,10 @@ from ironclaw_chassis.authentication import Authenticator
 from ironclaw_chassis.middleware import request_context
 from ironclaw_chassis.problems import EXCEPTION_HANDLERS
 from ironclaw_chassis.routes import Call, Routes
+from ironclaw_contracts.endpoint import Nothing
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.errors import Unavailable
+from ironclaw_contracts.health import Health, Readiness, health_endpoint, readiness_endpoint
 
 VERSION = "0.1.0"
 

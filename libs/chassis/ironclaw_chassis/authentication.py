@@ -2,11 +2,11 @@
 
 from typing import Protocol
 
-from ironclaw_contracts.endpoint import Caller
-from ironclaw_contracts.errors import Unauthenticated
 from msgspec import Struct
 
 from ironclaw_chassis.identity import TokenVerifier
+from ironclaw_contracts.endpoint import Caller
+from ironclaw_contracts.errors import Unauthenticated
 
 
 class CallerIdentity(Struct, frozen=True):

@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 import aiohttp
 import msgspec
-from ironclaw_contracts.endpoint import Endpoint, Nothing
-from ironclaw_contracts.enums import Service
-from ironclaw_contracts.envelope import Envelope
-from ironclaw_contracts.errors import Problem, RateLimited, Unavailable, problem_from_code
 
 from ironclaw_chassis.identity import Identity
 from ironclaw_chassis.settings import ADDRESS_NAMES, ServiceSettings
 from ironclaw_chassis.telemetry import outgoing_context
+from ironclaw_contracts.endpoint import Endpoint, Nothing
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.envelope import Envelope
+from ironclaw_contracts.errors import Problem, RateLimited, Unavailable, problem_from_code
 
 Body = TypeVar("Body")
 Query = TypeVar("Query")

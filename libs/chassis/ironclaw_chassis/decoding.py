@@ -3,10 +3,11 @@
 from typing import Any, TypeVar
 
 import msgspec
-from ironclaw_contracts.endpoint import Endpoint
-from ironclaw_contracts.errors import BadRequest
 from litestar import Request
 from litestar.connection import ASGIConnection
+
+from ironclaw_contracts.endpoint import Endpoint
+from ironclaw_contracts.errors import BadRequest
 
 T = TypeVar("T")
 _MAX_SAFE_DEPTH = 64

@@ -8,6 +8,7 @@ from pathlib import Path
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.errors import Unauthenticated
 

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Iterable
 
 import msgspec
 import structlog
+
+from ironclaw_chassis.client import ServiceClient
 from ironclaw_contracts.endpoints import ledger as api
 from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.errors import Problem
 from ironclaw_contracts.events import Event, EventType, NewEvent
 from ironclaw_contracts.snapshots import Lease, OrderSnapshot, OrderView, RunView
-
-from ironclaw_chassis.client import ServiceClient
 
 log = structlog.get_logger()
 

@@ -3,6 +3,7 @@
 import logging
 
 import structlog
+
 from ironclaw_contracts.enums import Service
 
 

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import stamina
-from ironclaw_contracts.enums import Cause
 from msgspec import Struct
 
 from ironclaw_chassis.secret import Secret
+from ironclaw_contracts.enums import Cause
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -4,6 +4,10 @@ from typing import Any
 
 import msgspec
 import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from litestar.types import ExceptionHandlersMap
+
 from ironclaw_contracts.envelope import failure
 from ironclaw_contracts.errors import (
     BadRequest,
@@ -14,9 +18,6 @@ from ironclaw_contracts.errors import (
     TooLarge,
     Unavailable,
 )
-from litestar import Request, Response
-from litestar.exceptions import HTTPException, SerializationException, ValidationException
-from litestar.types import ExceptionHandlersMap
 
 log = structlog.get_logger()
 

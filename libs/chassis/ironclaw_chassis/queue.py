@@ -9,9 +9,10 @@ from typing import Any, Protocol, Self
 
 import msgspec
 from arq.connections import ArqRedis, RedisSettings, create_pool
+from redis.exceptions import RedisError
+
 from ironclaw_contracts.errors import Unavailable
 from ironclaw_contracts.jobs import QUEUE_NAME, JobMessage
-from redis.exceptions import RedisError
 
 JOB_FUNCTION = "execute_order"
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
+
 from ironclaw_contracts.errors import Problem
 
 log = structlog.get_logger()

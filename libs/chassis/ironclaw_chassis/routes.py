@@ -15,11 +15,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from ironclaw_contracts.endpoint import Endpoint, Nothing
-from ironclaw_contracts.enums import Role, Service
-from ironclaw_contracts.envelope import Envelope, success
-from ironclaw_contracts.errors import BadRequest, Forbidden
-from ironclaw_contracts.ids import check_id
 from litestar import HttpMethod, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
@@ -29,6 +24,11 @@ from msgspec import Struct
 
 from ironclaw_chassis.authentication import Authenticator, CallerIdentity
 from ironclaw_chassis.decoding import ContractRequest, decode_query
+from ironclaw_contracts.endpoint import Endpoint, Nothing
+from ironclaw_contracts.enums import Role, Service
+from ironclaw_contracts.envelope import Envelope, success
+from ironclaw_contracts.errors import BadRequest, Forbidden
+from ironclaw_contracts.ids import check_id
 
 Body = TypeVar("Body")
 Query = TypeVar("Query")

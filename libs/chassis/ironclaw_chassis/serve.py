@@ -1,18 +1,21 @@
 """Run a service as a process: settings, logs, traces, uvicorn."""
 
+import asyncio
+import importlib
 import os
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, TypeVar
 
-import uvicorn
-from ironclaw_contracts.enums import Service
-from litestar import Litestar
-
-from ironclaw_chassis.app import VERSION
+from ironclaw_chassis.database import migrate
 from ironclaw_chassis.logs import configure_logging
-from ironclaw_chassis.settings import ServiceSettings, SettingsError, read_settings
+from ironclaw_chassis.settings import DatabaseSettings, ServiceSettings, SettingsError, read_settings
 from ironclaw_chassis.telemetry import configure_tracing
+from ironclaw_contracts.enums import Service
+
+if TYPE_CHECKING:
+    from litestar import Litestar
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -27,8 +30,27 @@ def load_settings(service: Service, kind: type[S]) -> S:
         sys.exit(f"ironclaw {service.value}: {error}")
 
 
-def serve(service: Service, kind: type[S], compose: Callable[[S], Litestar]) -> None:
+def run_service(service: Service, kind: type[DatabaseSettings], app: str, migrations: Traversable) -> None:
+    """Run a service with a database of its own: `migrate` as argument applies its migrations and ends.
+
+    `app` names the module with `compose`; it is imported only to serve, since migrating needs none of it.
+    """
+    if sys.argv[1:] == ["migrate"]:
+        settings = load_settings(service, kind)
+        configure_logging(service, settings.log_level, settings.log_format)
+        url = settings.migrate_url.reveal() or settings.database_url.reveal()
+        asyncio.run(migrate(url, migrations))
+        return
+    serve(service, kind, importlib.import_module(app).compose)
+
+
+def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -> None:
     """Run one service until SIGTERM or SIGINT; open requests get two seconds to end."""
+
+    import uvicorn
+
+    from ironclaw_chassis.app import VERSION
+
     settings = load_settings(service, kind)
     configure_logging(service, settings.log_level, settings.log_format)
     configure_tracing(service, VERSION)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from ironclaw_contracts.enums import SERVICE_PORTS, Service
 from msgspec import Struct
 
 from ironclaw_chassis.secret import Secret
+from ironclaw_contracts.enums import SERVICE_PORTS, Service
 
 PREFIX = "IRONCLAW_"
 
@@ -65,6 +65,14 @@ class ServiceSettings(Struct, frozen=True, kw_only=True):
     def port_of(self, service: Service) -> int:
         """Return the port of a service on this machine."""
         return self.port_base + SERVICE_PORTS[service] - SERVICE_PORTS[Service.API_GATEWAY]
+
+
+class DatabaseSettings(ServiceSettings, frozen=True, kw_only=True):
+    """What a service with tables of its own reads: its role's URL, and the owner's for migrations."""
+
+    database_url: Secret = Secret("")
+    migrate_url: Secret = Secret("")
+    pool_size: int = 8
 
 
 def _decode_secret(kind: type, value: Any) -> Any:

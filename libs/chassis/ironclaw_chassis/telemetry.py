@@ -2,9 +2,10 @@
 
 import os
 
-from ironclaw_contracts.enums import Service
 from opentelemetry import propagate, trace
 from opentelemetry.trace import Span, SpanKind
+
+from ironclaw_contracts.enums import Service
 
 _TRACER = "ironclaw"
 

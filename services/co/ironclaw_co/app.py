@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from litestar import Litestar
+
 from ironclaw_chassis.app import create_app
 from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.client import Addresses, ServiceClient
@@ -11,12 +13,6 @@ from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.model import ModelClient
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import Reconciler, background
-from ironclaw_contracts.artifacts import Profile
-from ironclaw_contracts.endpoints import ledger as ledger_api
-from ironclaw_contracts.enums import Service
-from ironclaw_contracts.events import EventType
-from litestar import Litestar
-
 from ironclaw_co.admission import Admission
 from ironclaw_co.commander import Commander
 from ironclaw_co.dispatcher import Dispatcher
@@ -25,6 +21,10 @@ from ironclaw_co.model_planner import ModelPlanner
 from ironclaw_co.routes import build_routes
 from ironclaw_co.settings import Settings
 from ironclaw_co.sweep import RunSweep
+from ironclaw_contracts.artifacts import Profile
+from ironclaw_contracts.endpoints import ledger as ledger_api
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.events import EventType
 
 HINTS = (
     EventType.RUN_UPDATED,

@@ -5,16 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import structlog
+
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
-from ironclaw_contracts.artifacts import Profile
-from ironclaw_contracts.endpoints import vault
-from ironclaw_contracts.errors import EventConflict, NotFound
-from ironclaw_contracts.events import EventType, new_event
-from ironclaw_contracts.ids import derived_event_id, new_id
-from ironclaw_contracts.payloads import OrderCancelled, Payload, RunCompleted, RunEnded
-from ironclaw_contracts.snapshots import OrderSnapshot, RunSnapshot, RunView
-
 from ironclaw_co.dispatcher import Dispatcher
 from ironclaw_co.draft_plan import CannotPlan
 from ironclaw_co.drafting import Drafter
@@ -33,6 +26,13 @@ from ironclaw_co.progress import (
 )
 from ironclaw_co.replan import replan_events
 from ironclaw_co.synthesis import all_artifacts, compose_reply, final_orders, readable
+from ironclaw_contracts.artifacts import Profile
+from ironclaw_contracts.endpoints import vault
+from ironclaw_contracts.errors import EventConflict, NotFound
+from ironclaw_contracts.events import EventType, new_event
+from ironclaw_contracts.ids import derived_event_id, new_id
+from ironclaw_contracts.payloads import OrderCancelled, Payload, RunCompleted, RunEnded
+from ironclaw_contracts.snapshots import OrderSnapshot, RunSnapshot, RunView
 
 log = structlog.get_logger()
 

@@ -3,6 +3,7 @@
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.queue import JobQueue
+from ironclaw_co.progress import Dispatch
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.enums import WorktreeState
 from ironclaw_contracts.events import EventType, new_event
@@ -10,8 +11,6 @@ from ironclaw_contracts.ids import derived_event_id
 from ironclaw_contracts.jobs import JobMessage
 from ironclaw_contracts.payloads import OrderEnqueued
 from ironclaw_contracts.snapshots import OrderSnapshot
-
-from ironclaw_co.progress import Dispatch
 
 
 class Dispatcher:

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from ironclaw_contracts.plan import Planner
 from msgspec import Struct, field
+
+from ironclaw_contracts.plan import Planner
 
 
 class Wish(Struct, frozen=True):

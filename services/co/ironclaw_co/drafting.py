@@ -1,14 +1,14 @@
 """Which plan a run gets: the playbook it named, the one that fits, the model's, or a draft."""
 
 import msgspec
-from ironclaw_chassis.client import ServiceClient
-from ironclaw_contracts.endpoints import vault
-from ironclaw_contracts.snapshots import RunSnapshot
 
+from ironclaw_chassis.client import ServiceClient
 from ironclaw_co.draft_plan import CannotPlan, DraftPlan, Wish
 from ironclaw_co.model_planner import ModelPlanner
 from ironclaw_co.planner import wish_of
 from ironclaw_co.playbooks import PLAYBOOKS, choose, needs_files
+from ironclaw_contracts.endpoints import vault
+from ironclaw_contracts.snapshots import RunSnapshot
 
 _FILES_MAX = 10_000
 

@@ -1,8 +1,8 @@
 """Ask a model for a task chain. A plan that does not hold falls back to one draft order, and says so."""
 
 import structlog
-from ironclaw_chassis.model import ModelClient, ModelError
 
+from ironclaw_chassis.model import ModelClient, ModelError
 from ironclaw_co.draft_plan import CannotPlan, DraftPlan, Wish
 from ironclaw_co.planner import from_model
 

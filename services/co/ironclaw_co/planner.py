@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+from msgspec import Struct
+
+from ironclaw_co.draft_plan import CannotPlan, DraftPlan, DraftTask, Wish
 from ironclaw_contracts.artifacts import Order, Profile
 from ironclaw_contracts.events import EventType, NewEvent, new_event
 from ironclaw_contracts.ids import derived_event_id
 from ironclaw_contracts.payloads import OrderCreated, RunUpdated
 from ironclaw_contracts.plan import Budget, Element, Extraction, Plan, Task
 from ironclaw_contracts.snapshots import RunSnapshot
-from msgspec import Struct
-
-from ironclaw_co.draft_plan import CannotPlan, DraftPlan, DraftTask, Wish
 
 
 class ModelTask(Struct, frozen=True):

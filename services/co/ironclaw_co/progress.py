@@ -2,10 +2,11 @@
 
 from datetime import datetime, timedelta
 
+from msgspec import Struct
+
 from ironclaw_contracts.enums import OrderPhase, RunStatus, WorktreeState
 from ironclaw_contracts.snapshots import OrderSnapshot, RunView
 from ironclaw_contracts.transitions import TERMINAL_PHASES
-from msgspec import Struct
 
 IN_FLIGHT = frozenset({OrderPhase.ENQUEUED, OrderPhase.CLAIMED, OrderPhase.RUNNING})
 _PRESENT = frozenset({WorktreeState.CREATED, WorktreeState.READY, WorktreeState.ARCHIVED})

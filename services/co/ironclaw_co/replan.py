@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 
 import msgspec
+
+from ironclaw_co.draft_plan import DraftTask
+from ironclaw_co.planner import check_budget, order_event, plan_event
 from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.events import EventType, NewEvent, new_event
 from ironclaw_contracts.ids import derived_event_id
 from ironclaw_contracts.payloads import OrderCancelled
 from ironclaw_contracts.plan import Plan, Task
 from ironclaw_contracts.snapshots import OrderSnapshot, RunView
-
-from ironclaw_co.draft_plan import DraftTask
-from ironclaw_co.planner import check_budget, order_event, plan_event
 
 
 def replan_events(view: RunView, blocked: OrderSnapshot, ids: Iterator[str]) -> list[NewEvent]:

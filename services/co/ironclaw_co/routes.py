@@ -2,15 +2,14 @@
 
 from ironclaw_chassis.reconciler import Reconciler
 from ironclaw_chassis.routes import Call, Routes
+from ironclaw_co.admission import Admission
+from ironclaw_co.commander import Commander
+from ironclaw_co.progress import IN_FLIGHT
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import co as api
 from ironclaw_contracts.enums import OrderPhase, Service
 from ironclaw_contracts.errors import Conflict
 from ironclaw_contracts.snapshots import RunSnapshot, RunView
-
-from ironclaw_co.admission import Admission
-from ironclaw_co.commander import Commander
-from ironclaw_co.progress import IN_FLIGHT
 
 
 def build_routes(admission: Admission, commander: Commander, reconciler: Reconciler) -> Routes:

@@ -2,7 +2,6 @@
 
 from ironclaw_chassis.serve import serve
 from ironclaw_contracts.enums import Service
-
 from ironclaw_duty_officer.app import compose
 from ironclaw_duty_officer.settings import Settings
 

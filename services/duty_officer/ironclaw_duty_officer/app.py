@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from litestar import Litestar
+
 from ironclaw_chassis.app import create_app
 from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.client import Addresses, ServiceClient
@@ -12,8 +14,6 @@ from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import Reconciler, background, forever
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import EventType
-from litestar import Litestar
-
 from ironclaw_duty_officer.patrol import Patroller
 from ironclaw_duty_officer.recovery import Recovery
 from ironclaw_duty_officer.routes import build_routes

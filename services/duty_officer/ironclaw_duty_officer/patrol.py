@@ -4,12 +4,12 @@ from collections import Counter
 from datetime import UTC, datetime
 
 import structlog
+
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.endpoints.duty_officer import Intervention, Patrol
 from ironclaw_contracts.errors import Problem
 from ironclaw_contracts.events import EventType, new_event
 from ironclaw_contracts.payloads import PatrolTick
-
 from ironclaw_duty_officer.recovery import Recovery
 from ironclaw_duty_officer.rules import WATCHED_PHASES, Thresholds, decide
 

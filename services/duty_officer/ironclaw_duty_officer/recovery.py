@@ -1,6 +1,7 @@
 """Carry out a decision: keep the work first, then change the state."""
 
 import structlog
+
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.queue import JobQueue
@@ -18,7 +19,6 @@ from ironclaw_contracts.payloads import (
     RecoveryStarted,
 )
 from ironclaw_contracts.snapshots import OrderSnapshot
-
 from ironclaw_duty_officer.rules import Decision, Enqueue, GiveUp, Reissue
 
 log = structlog.get_logger()

@@ -4,7 +4,6 @@ from ironclaw_chassis.routes import Call, Routes
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import duty_officer as api
 from ironclaw_contracts.enums import Service
-
 from ironclaw_duty_officer.patrol import Patroller
 
 

@@ -6,9 +6,10 @@ A rule never takes an order from a unit whose lease lives; the ledger would refu
 from datetime import datetime, timedelta
 from typing import Literal
 
+from msgspec import Struct
+
 from ironclaw_contracts.enums import Cause, OrderPhase
 from ironclaw_contracts.snapshots import AttemptEnd, Lease, OrderSnapshot
-from msgspec import Struct
 
 WATCHED_PHASES = frozenset(
     {

@@ -3,6 +3,8 @@
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from litestar import Litestar
+
 from ironclaw_chassis.app import create_app
 from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.client import Addresses, ServiceClient
@@ -12,8 +14,6 @@ from ironclaw_chassis.model import ModelClient
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import background
 from ironclaw_contracts.enums import Service
-from litestar import Litestar
-
 from ironclaw_worker.consumer import Consumer
 from ironclaw_worker.executor import Executor, ModelExecutor, OfflineExecutor
 from ironclaw_worker.routes import build_routes

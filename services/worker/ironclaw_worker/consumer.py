@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import structlog
 from arq.worker import Retry, Worker, func
+
 from ironclaw_chassis.queue import JOB_FUNCTION, deserialize_job, redis_settings, serialize_job
 from ironclaw_contracts.errors import NotFound, Unavailable
 from ironclaw_contracts.jobs import QUEUE_NAME, JobMessage
-
 from ironclaw_worker.unit import Unit
 
 if TYPE_CHECKING:

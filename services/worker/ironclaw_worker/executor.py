@@ -3,10 +3,10 @@
 import asyncio
 from typing import Protocol
 
-from ironclaw_chassis.model import PROVIDER, ModelClient
-from ironclaw_contracts.artifacts import ModelUse, Order
 from msgspec import Struct
 
+from ironclaw_chassis.model import PROVIDER, ModelClient
+from ironclaw_contracts.artifacts import ModelUse, Order
 from ironclaw_worker.material import Document
 from ironclaw_worker.offline.respond import respond
 from ironclaw_worker.prompt import SYSTEM, user_message

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import structlog
+
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.endpoints.ledger import LeaseRenewal
 from ironclaw_contracts.errors import Conflict, Problem

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from ironclaw_contracts.artifacts import Order
 from msgspec import Struct
+
+from ironclaw_contracts.artifacts import Order
 
 FILE_BYTES_MAX = 512 * 1024
 TOTAL_BYTES_MAX = 4 * 1024 * 1024

@@ -1,7 +1,6 @@
 """The prompt of the `model` executor. Pure: order and material in, messages out."""
 
 from ironclaw_contracts.artifacts import Order
-
 from ironclaw_worker.material import Document
 
 SYSTEM = """You are one unit of a fleet. You do exactly one order and answer with the finished text in

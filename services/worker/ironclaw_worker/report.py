@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Literal
 
 import msgspec
+from msgspec import Struct
+
 from ironclaw_contracts.artifacts import AAR_FILE, Aar, Artifact, Order, WorktreeStateFile
 from ironclaw_contracts.events import EventType, NewEvent, new_event
 from ironclaw_contracts.ids import derived_event_id
 from ironclaw_contracts.payloads import AarWritten, ArtifactWritten, AttemptPayload, OrderCompleted
-from msgspec import Struct
-
 from ironclaw_worker.executor import Work
 
 _DEFAULT_NAME = "model_output.txt"

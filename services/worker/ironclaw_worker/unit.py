@@ -5,8 +5,9 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-import ironclaw_git
 import structlog
+
+import ironclaw_git
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.model import ModelError
 from ironclaw_contracts.artifacts import AAR_FILE, STATE_FILE, Order
@@ -16,7 +17,6 @@ from ironclaw_contracts.errors import Conflict, Problem, Unavailable
 from ironclaw_contracts.events import EventType, NewEvent
 from ironclaw_contracts.jobs import JobMessage
 from ironclaw_contracts.payloads import OrderClaimed, OrderFailed, OrderStarted
-
 from ironclaw_worker.executor import Executor
 from ironclaw_worker.lease import LeaseTaken, held_lease
 from ironclaw_worker.material import BadMaterial, allowed_path, read_material

@@ -1,0 +1,260 @@
+"""Decide an append: which requests of a group are accepted, and what they change. Pure.
+
+A request is all or nothing; one that is refused leaves no trace and does not touch its neighbours.
+"""
+
+import hashlib
+from collections import ChainMap
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from ironclaw_contracts import payloads as p
+from ironclaw_contracts.authority import check_authority
+from ironclaw_contracts.chain import EventBody, canonical_bytes, link
+from ironclaw_contracts.endpoints.ledger import Appended
+from ironclaw_contracts.enums import OrderPhase, Service
+from ironclaw_contracts.errors import BadRequest, EventConflict, Problem
+from ironclaw_contracts.events import Event, NewEvent, typed_payload
+from ironclaw_contracts.events import EventType as E
+from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
+from ironclaw_contracts.transitions import ORDER_TRANSITIONS, RUN_TRANSITIONS, TERMINAL_PHASES
+from ironclaw_ledger import fold, guards
+
+_HOLDING = frozenset({OrderPhase.CLAIMED, OrderPhase.RUNNING})
+
+
+class Parsed(Struct, frozen=True):
+    """An event with its typed payload and the fingerprint that tells a retry from another event."""
+
+    event: NewEvent
+    payload: p.Payload
+    fingerprint: bytes
+
+
+class Request(Struct, frozen=True):
+    """Events that one caller wants appended, all or none."""
+
+    source: Service
+    events: tuple[Parsed, ...]
+
+
+class Row(Struct, frozen=True):
+    """One row of the table of events."""
+
+    event: Event
+    fingerprint: bytes
+    body: bytes
+
+
+def parse(event: NewEvent, source: Service) -> Parsed:
+    """Check an event as far as that needs no state. Raises `Authority` or `BadRequest`."""
+    check_authority(source, event.type)
+    payload = typed_payload(event.type, event.payload)
+    if event.type in ORDER_TRANSITIONS and event.order_id is None:
+        raise BadRequest(f"{event.type} needs order_id")
+    fields = (
+        event.type,
+        event.garrison_id,
+        event.theater_id,
+        event.run_id,
+        event.order_id,
+        event.unit_id,
+        source,
+        event.payload,
+    )
+    digest = hashlib.sha256(msgspec.json.encode(fields, order="sorted")).digest()
+    return Parsed(event=event, payload=payload, fingerprint=digest)
+
+
+def orders_needed(request: Request) -> set[str]:
+    """Return the orders whose snapshots a request needs, beyond those found through `depends_on`."""
+    ids: set[str] = set()
+    for parsed in request.events:
+        if parsed.event.order_id is not None:
+            ids.add(parsed.event.order_id)
+        if isinstance(parsed.payload, p.OrderCreated):
+            ids.update(parsed.payload.depends_on)
+    return ids
+
+
+class State:
+    """What a group of requests sees and changes: the head, snapshots, leases, and events known by id."""
+
+    def __init__(
+        self,
+        seq: int,
+        head: str,
+        runs: dict[str, RunSnapshot],
+        orders: dict[str, OrderSnapshot],
+        leases: dict[str, Lease],
+        known: dict[str, tuple[bytes, Appended]],
+    ) -> None:
+        self.seq, self.head = seq, head
+        self.runs, self.orders, self.leases, self.known = runs, orders, leases, known
+        self.rows: list[Row] = []
+        self.changed_runs: dict[str, RunSnapshot] = {}
+        self.changed_orders: dict[str, OrderSnapshot] = {}
+        self.changed_leases: dict[str, Lease | None] = {}
+
+    def apply(self, request: Request, new_ids: list[str], now: datetime) -> list[Appended]:
+        """Accept a request, or raise its `Problem` and change nothing. `new_ids` serves events without id."""
+        trial = _Trial(self)
+        answers = [
+            trial.append(parsed, parsed.event.event_id or new_id, request.source, now)
+            for parsed, new_id in zip(request.events, new_ids, strict=True)
+        ]
+        trial.keep()
+        return answers
+
+
+class _Trial:
+    """The changes of one request, kept only when all of its events pass."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._seq, self._head = state.seq, state.head
+        self._rows: list[Row] = []
+        self._runs: dict[str, RunSnapshot] = {}
+        self._orders: dict[str, OrderSnapshot] = {}
+        self._leases: dict[str, Lease | None] = {}
+        self._known: dict[str, tuple[bytes, Appended]] = {}
+
+    def append(self, parsed: Parsed, event_id: str, source: Service, now: datetime) -> Appended:
+        known = self._known.get(event_id) or self._state.known.get(event_id)
+        if known is not None:
+            if known[0] != parsed.fingerprint:
+                raise EventConflict(f"event {event_id} is known with another body")
+            return msgspec.structs.replace(known[1], duplicate=True)
+        event = self._placed(parsed.event, event_id, source, now)
+        if event.type is E.RUN_CREATED or event.type in RUN_TRANSITIONS:
+            self._run_event(event, parsed)
+        elif event.type is E.ORDER_CREATED or event.type in ORDER_TRANSITIONS:
+            event = self._order_event(event, parsed, source, now)
+        body = canonical_bytes(_body(event))
+        event = msgspec.structs.replace(event, prev_hash=self._head, hash=link(self._head, body))
+        self._rows.append(Row(event=event, fingerprint=parsed.fingerprint, body=body))
+        self._seq, self._head = event.seq, event.hash
+        answer = Appended(event_id=event_id, seq=event.seq, ts=event.ts, hash=event.hash, duplicate=False)
+        self._known[event_id] = (parsed.fingerprint, answer)
+        return answer
+
+    def keep(self) -> None:
+        state = self._state
+        state.seq, state.head = self._seq, self._head
+        state.rows.extend(self._rows)
+        state.known |= self._known
+        state.runs |= self._runs
+        state.orders |= self._orders
+        state.changed_runs |= self._runs
+        state.changed_orders |= self._orders
+        state.changed_leases |= self._leases
+        for order_id, lease in self._leases.items():
+            if lease is None:
+                state.leases.pop(order_id, None)
+            else:
+                state.leases[order_id] = lease
+
+    def _placed(self, event: NewEvent, event_id: str, source: Service, now: datetime) -> Event:
+        return Event(
+            seq=self._seq + 1,
+            event_id=event_id,
+            ts=(event.ts or now).astimezone(UTC),
+            type=event.type,
+            garrison_id=event.garrison_id,
+            theater_id=event.theater_id,
+            run_id=event.run_id,
+            order_id=event.order_id,
+            unit_id=event.unit_id,
+            source=source.value,
+            payload=event.payload,
+            prev_hash="",
+            hash="",
+        )
+
+    def _run(self, run_id: str | None) -> RunSnapshot | None:
+        return None if run_id is None else self._runs.get(run_id) or self._state.runs.get(run_id)
+
+    def _order(self, order_id: str | None) -> OrderSnapshot | None:
+        return None if order_id is None else self._orders.get(order_id) or self._state.orders.get(order_id)
+
+    def _run_event(self, event: Event, parsed: Parsed) -> None:
+        run = self._run(event.run_id)
+        if isinstance(parsed.payload, p.RunCreated):
+            guards.check_run_creation(run, parsed.event)
+            self._put_run(fold.create_run(event, parsed.payload))
+        else:
+            run = guards.check_run_event(run, parsed.event)
+            self._put_run(fold.fold_run(run, event, parsed.payload))
+
+    def _order_event(self, event: Event, parsed: Parsed, source: Service, now: datetime) -> Event:
+        """Fold an order's event; return it with run and theater filled in."""
+        siblings = ChainMap(self._orders, self._state.orders)
+        order = self._order(event.order_id)
+        payload = parsed.payload
+        if isinstance(payload, p.OrderCreated):
+            run = guards.check_order_creation(self._run(event.run_id), order, parsed.event, payload, siblings)
+            event = msgspec.structs.replace(event, theater_id=run.theater_id)
+            self._put_order(fold.create_order(event, payload))
+            self._put_run(fold.count_orders(run, event, total=1, open_=1))
+            return event
+        order = guards.check_order_event(order, parsed.event, payload, source)
+        lease = self._leases.get(order.order_id, self._state.leases.get(order.order_id))
+        guards.check_details(
+            order, parsed.event, payload, source=source, lease=lease, siblings=siblings, now=now
+        )
+        event = msgspec.structs.replace(event, run_id=order.run_id, theater_id=order.theater_id)
+        after = fold.fold_order(order, event, payload)
+        self._put_order(after)
+        self._lease_after(after, payload, now)
+        if after.phase in TERMINAL_PHASES and order.phase not in TERMINAL_PHASES:
+            self._count_end(after, event)
+        return event
+
+    def _lease_after(self, order: OrderSnapshot, payload: p.Payload, now: datetime) -> None:
+        if isinstance(payload, p.OrderClaimed) and order.unit_id is not None:
+            expires_at = now + timedelta(seconds=payload.lease_seconds)
+            self._leases[order.order_id] = Lease(order.order_id, order.attempt, order.unit_id, expires_at)
+        elif order.phase not in _HOLDING and (
+            order.order_id in self._state.leases or order.order_id in self._leases
+        ):
+            self._leases[order.order_id] = None
+
+    def _count_end(self, order: OrderSnapshot, event: Event) -> None:
+        run = self._run(order.run_id)
+        if run is not None:
+            integrated = 1 if order.phase is OrderPhase.INTEGRATED else 0
+            self._put_run(fold.count_orders(run, event, open_=-1, integrated=integrated))
+
+    def _put_run(self, run: RunSnapshot) -> None:
+        self._runs[run.run_id] = run
+
+    def _put_order(self, order: OrderSnapshot) -> None:
+        self._orders[order.order_id] = order
+
+
+def _body(event: Event) -> EventBody:
+    return EventBody(
+        seq=event.seq,
+        event_id=event.event_id,
+        ts=event.ts,
+        type=event.type.value,
+        garrison_id=event.garrison_id,
+        theater_id=event.theater_id,
+        run_id=event.run_id,
+        order_id=event.order_id,
+        unit_id=event.unit_id,
+        source=event.source,
+        payload=event.payload,
+    )
+
+
+def event_from_body(body: str | bytes, prev_hash: str, hash_hex: str) -> Event:
+    """Return a stored event as readers see it."""
+    fields: dict[str, Any] = msgspec.json.decode(body)
+    return msgspec.convert({**fields, "prev_hash": prev_hash, "hash": hash_hex}, Event)
+
+
+Outcome = list[Appended] | Problem

@@ -1,0 +1,131 @@
+"""Group commit: one coroutine gathers the requests that arrive while a transaction is under way.
+
+That gives throughput, total order, gap-free reads and the hash chain in one mechanism (DESIGN, Ledger).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import structlog
+from msgspec import Struct
+
+from ironclaw_contracts.endpoints.ledger import Appended
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.errors import Problem, Unavailable
+from ironclaw_contracts.events import Event, NewEvent
+from ironclaw_contracts.ids import new_id
+from ironclaw_ledger.append import Request, State, orders_needed, parse
+from ironclaw_ledger.checkpoints import CheckpointSigner
+from ironclaw_ledger.store import Store
+
+log = structlog.get_logger()
+
+_GROUP_EVENTS_MAX = 2_000
+
+
+class _Waiting(Struct):
+    request: Request
+    new_ids: list[str]
+    answer: asyncio.Future[list[Appended]]
+
+
+class Appender:
+    """Appends events for concurrent callers. `committed` hears of every group, after its commit."""
+
+    def __init__(
+        self,
+        store: Store,
+        signer: CheckpointSigner,
+        committed: Callable[[list[Event]], None],
+        queue_max: int,
+    ) -> None:
+        self._store = store
+        self._signer = signer
+        self._committed = committed
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(queue_max)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Serve requests while the context is open."""
+        task = asyncio.create_task(self._run(), name="ledger-appender")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            while not self._queue.empty():
+                self._refuse([self._queue.get_nowait()], Unavailable("the ledger is stopping"))
+
+    async def append(self, source: Service, events: list[NewEvent]) -> list[Appended]:
+        """Append events, all or none, and return where they stand once they are durable.
+
+        Raises the `Problem` that refuses them, or `Unavailable` when the outcome is not known: the same
+        events with the same ids may then be sent again.
+        """
+        request = Request(source=source, events=tuple(parse(event, source) for event in events))
+        answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
+        try:
+            self._queue.put_nowait(_Waiting(request, [new_id() for _ in events], answer))
+        except asyncio.QueueFull:
+            raise Unavailable("the ledger has more to append than it can hold; retry in a moment") from None
+        return await answer
+
+    async def _run(self) -> None:
+        while True:
+            group = await self._gather()
+            try:
+                await self._append(group)
+            except asyncio.CancelledError:
+                self._refuse(group, Unavailable("the ledger is stopping"))
+                raise
+            except Problem as error:
+                self._refuse(group, error)
+            except Exception as error:
+                log.error("append failed", exc_info=error)
+                self._refuse(
+                    group, Unavailable("the append failed on our side; retry with the same event ids")
+                )
+
+    async def _gather(self) -> list[_Waiting]:
+        group = [await self._queue.get()]
+        events = len(group[0].request.events)
+        while events < _GROUP_EVENTS_MAX and not self._queue.empty():
+            group.append(self._queue.get_nowait())
+            events += len(group[-1].request.events)
+        return group
+
+    async def _append(self, group: list[_Waiting]) -> None:
+        event_ids = [p.event.event_id for w in group for p in w.request.events if p.event.event_id]
+        order_ids = {order_id for w in group for order_id in orders_needed(w.request)}
+        run_ids = {p.event.run_id for w in group for p in w.request.events if p.event.run_id}
+        outcomes: list[list[Appended] | Problem] = []
+        async with self._store.appending() as transaction:
+            state = await transaction.load(event_ids, order_ids, run_ids)
+            now = datetime.now(UTC)
+            outcomes = [_outcome(state, waiting, now) for waiting in group]
+            events = [row.event for row in state.rows]
+            if events:
+                await transaction.save(state, self._signer.due(events))
+        if events:
+            self._committed(events)
+        for waiting, outcome in zip(group, outcomes, strict=True):
+            if waiting.answer.done():
+                continue
+            if isinstance(outcome, Problem):
+                waiting.answer.set_exception(outcome)
+            else:
+                waiting.answer.set_result(outcome)
+
+    def _refuse(self, group: list[_Waiting], error: Problem) -> None:
+        for waiting in group:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(type(error)(error.message))
+
+
+def _outcome(state: State, waiting: _Waiting, now: datetime) -> list[Appended] | Problem:
+    try:
+        return state.apply(waiting.request, waiting.new_ids, now)
+    except Problem as error:
+        return error

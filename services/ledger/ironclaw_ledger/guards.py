@@ -1,0 +1,182 @@
+"""What the transition table cannot say: which events may follow, given snapshots, leases and the time.
+
+Each guard raises the `Problem` that the caller is answered; none changes anything.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from ironclaw_contracts import payloads as p
+from ironclaw_contracts.enums import OrderPhase, RunStatus, Service, WorktreeState
+from ironclaw_contracts.errors import (
+    Authority,
+    BadRequest,
+    Conflict,
+    IllegalTransition,
+    LeaseLive,
+    NotFound,
+    NotReady,
+    StaleAttempt,
+)
+from ironclaw_contracts.events import EventType as E
+from ironclaw_contracts.events import NewEvent
+from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
+from ironclaw_contracts.transitions import FENCED, ORDER_TRANSITIONS
+
+_IN_HAND = frozenset({OrderPhase.CLAIMED, OrderPhase.RUNNING})
+
+
+def check_run_creation(run: RunSnapshot | None, event: NewEvent) -> None:
+    """A run is created once, in a theater."""
+    if event.run_id is None or event.theater_id is None:
+        raise BadRequest("RUN_CREATED needs run_id and theater_id")
+    if run is not None:
+        raise Conflict(f"run {event.run_id} exists already")
+
+
+def check_run_event(run: RunSnapshot | None, event: NewEvent) -> RunSnapshot:
+    """A run's events are legal while it is open; it ends only when all its orders have."""
+    if run is None:
+        raise NotFound(f"there is no run {event.run_id!r}")
+    if run.status is not RunStatus.OPEN:
+        raise IllegalTransition(f"{event.type} on run {run.run_id}, which is {run.status}")
+    if event.type is not E.RUN_UPDATED and run.orders_open:
+        raise IllegalTransition(f"{event.type} on run {run.run_id}, which has {run.orders_open} open orders")
+    if event.type is E.RUN_COMPLETED and run.plan is None:
+        raise IllegalTransition(f"RUN_COMPLETED on run {run.run_id}, which has no plan")
+    return run
+
+
+def check_order_creation(
+    run: RunSnapshot | None,
+    order: OrderSnapshot | None,
+    event: NewEvent,
+    payload: p.OrderCreated,
+    siblings: Mapping[str, OrderSnapshot],
+) -> RunSnapshot:
+    """An order is created once, in an open run, and depends on orders of that run that exist."""
+    if run is None:
+        raise NotFound(f"there is no run {event.run_id!r}")
+    if run.status is not RunStatus.OPEN:
+        raise IllegalTransition(f"ORDER_CREATED on run {run.run_id}, which is {run.status}")
+    if order is not None:
+        raise Conflict(f"order {order.order_id} exists already")
+    if (payload.order.order_id, payload.order.run_id) != (event.order_id, event.run_id):
+        raise BadRequest("payload.order names another order or run than the event")
+    if payload.order.theater_id != run.theater_id:
+        raise BadRequest(
+            f"payload.order is of theater {payload.order.theater_id}, its run of {run.theater_id}"
+        )
+    for needed in payload.depends_on:
+        sibling = siblings.get(needed)
+        if sibling is None or sibling.run_id != run.run_id:
+            raise BadRequest(f"depends_on names {needed!r}, which is no order of run {run.run_id} so far")
+    return run
+
+
+def check_order_event(
+    order: OrderSnapshot | None, event: NewEvent, payload: p.Payload, source: Service
+) -> OrderSnapshot:
+    """An order's event fits its phase, carries its current attempt, and comes from the unit that holds it."""
+    if order is None:
+        raise NotFound(f"there is no order {event.order_id!r}")
+    if event.run_id is not None and event.run_id != order.run_id:
+        raise BadRequest(f"order {order.order_id} belongs to run {order.run_id}, not to {event.run_id}")
+    if event.theater_id is not None and event.theater_id != order.theater_id:
+        raise BadRequest(
+            f"order {order.order_id} is of theater {order.theater_id}, not of {event.theater_id}"
+        )
+    attempt = payload.attempt if isinstance(payload, p.AttemptPayload) else order.attempt
+    if event.type in FENCED and attempt != order.attempt:
+        raise StaleAttempt(f"{event.type} of attempt {attempt}; order {order.order_id} is at {order.attempt}")
+    if order.phase not in ORDER_TRANSITIONS[event.type].sources:
+        raise IllegalTransition(f"{event.type} on order {order.order_id}, which is {order.phase}")
+    if source is Service.WORKER and order.phase in _IN_HAND and event.unit_id != order.unit_id:
+        raise StaleAttempt(
+            f"order {order.order_id} is in the hands of {order.unit_id}, not of {event.unit_id}"
+        )
+    return order
+
+
+def check_details(
+    order: OrderSnapshot,
+    event: NewEvent,
+    payload: p.Payload,
+    *,
+    source: Service,
+    lease: Lease | None,
+    siblings: Mapping[str, OrderSnapshot],
+    now: datetime,
+) -> None:
+    """The conditions of single event types."""
+    match payload:
+        case p.OrderEnqueued():
+            _check_enqueue(order, payload, siblings)
+        case p.OrderClaimed():
+            if event.unit_id is None:
+                raise BadRequest("ORDER_CLAIMED needs unit_id")
+        case p.OrderReissued():
+            if payload.attempt != order.attempt + 1:
+                raise StaleAttempt(
+                    f"reissue as {payload.attempt}; order {order.order_id} is at {order.attempt}"
+                )
+            _check_not_held(order, lease, now)
+        case p.OrderFailed():
+            if payload.final and source is not Service.DUTY_OFFICER:
+                raise Authority("only the duty officer says that no further attempt follows")
+            if source is Service.DUTY_OFFICER:
+                if not payload.final:
+                    raise Authority("the duty officer appends ORDER_FAILED only with final")
+                _check_not_held(order, lease, now)
+            elif order.phase not in _IN_HAND:
+                raise IllegalTransition(f"ORDER_FAILED by {source} on an order that is {order.phase}")
+        case p.OrderBlocked():
+            worker_may = order.phase is OrderPhase.RUNNING
+            if worker_may is not (source is Service.WORKER):
+                raise IllegalTransition(f"ORDER_BLOCKED by {source} on an order that is {order.phase}")
+        case p.OrderCompleted():
+            if order.report is None:
+                raise IllegalTransition("ORDER_COMPLETED before AAR_WRITTEN: report first")
+        case p.IntegrationReady() | p.IntegrationStarted():
+            if payload.commit_sha != order.commit_sha:
+                raise Conflict(f"commit {payload.commit_sha} is not the order's, which is {order.commit_sha}")
+        case p.Integrated():
+            if payload.commit_sha != order.merge_commit:
+                raise Conflict(
+                    f"commit {payload.commit_sha} is not the gated one, which is {order.merge_commit}"
+                )
+        case p.WorktreeReady():
+            if order.worktree is None or order.worktree.state is not WorktreeState.CREATED:
+                raise IllegalTransition("WORKTREE_READY before WORKTREE_CREATED")
+        case _:
+            pass
+
+
+def _check_enqueue(
+    order: OrderSnapshot, payload: p.OrderEnqueued, siblings: Mapping[str, OrderSnapshot]
+) -> None:
+    """Dependents start only on merged work that their base contains (DESIGN, "How state moves")."""
+    worktree = order.worktree
+    if worktree is None or worktree.attempt != order.attempt or worktree.state is not WorktreeState.READY:
+        raise NotReady(f"order {order.order_id} has no worktree ready for attempt {order.attempt}")
+    if payload.base_commit != worktree.base_commit:
+        raise NotReady(f"base commit {payload.base_commit} is not the worktree's, {worktree.base_commit}")
+    for needed in order.depends_on:
+        sibling = siblings.get(needed)
+        if sibling is None or sibling.phase is not OrderPhase.INTEGRATED or sibling.merge_commit is None:
+            raise NotReady(
+                f"dependency {needed} is {sibling.phase if sibling else 'unknown'}, not INTEGRATED"
+            )
+        if sibling.merge_commit not in worktree.contains:
+            raise NotReady(
+                f"the worktree is not proven to contain {sibling.merge_commit} of dependency {needed}"
+            )
+
+
+def _check_not_held(order: OrderSnapshot, lease: Lease | None, now: datetime) -> None:
+    """No one takes an order from a unit whose lease lives: a watchdog cannot kill healthy work."""
+    live = lease is not None and lease.attempt == order.attempt and lease.expires_at > now
+    if order.phase in _IN_HAND and live and lease is not None:
+        raise LeaseLive(
+            f"unit {lease.unit_id} holds order {order.order_id} until {lease.expires_at.isoformat()}"
+        )

@@ -1,0 +1,108 @@
+"""Answer questions about runs and orders."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from ironclaw_contracts.endpoints import ledger as api
+from ironclaw_contracts.errors import BadRequest, LeaseLost, NotFound
+from ironclaw_contracts.events import EventType
+from ironclaw_contracts.snapshots import Lease, OrderSnapshot, OrderView, RunView
+from ironclaw_contracts.why import Why
+from ironclaw_ledger.replay import Replay
+from ironclaw_ledger.store import Store
+from ironclaw_ledger.why import why_order, why_run
+
+
+class Reader:
+    """Reads the store on behalf of callers."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def events(self, query: api.EventsQuery) -> api.EventPage:
+        """Return a page of events after a cursor."""
+        types = split_types(query.types) or ([query.type.value] if query.type else None)
+        events = await self._store.events(query, types)
+        head, _ = await self._store.head()
+        more = len(events) == query.limit
+        return api.EventPage(events=events, next_after=events[-1].seq if more else None, head_seq=head)
+
+    async def run(self, run_id: str, at_seq: int | None) -> RunView:
+        """Return a run with its orders, now or as of a seq. Raises `NotFound`."""
+        if at_seq is not None:
+            replay = Replay()
+            for event in await self._store.run_events(run_id, at_seq):
+                replay.feed(event)
+            view = replay.view(run_id)
+            if view is None:
+                raise NotFound(f"there was no run {run_id!r} at seq {at_seq}")
+            return view
+        run = await self._store.run(run_id)
+        if run is None:
+            raise NotFound(f"there is no run {run_id!r}")
+        return RunView(run=run, orders=await self._store.orders_of(run_id))
+
+    async def runs(self, query: api.RunsQuery) -> api.RunPage:
+        """Return a page of runs."""
+        runs = await self._store.runs(query)
+        page = runs[: query.limit]
+        return api.RunPage(runs=page, next_cursor=page[-1].first_seq if len(runs) > query.limit else None)
+
+    async def order(self, order_id: str) -> OrderView:
+        """Return an order with its lease. Raises `NotFound`."""
+        order = await self._order(order_id)
+        leases = await self._store.leases([order_id])
+        return OrderView(order=order, lease=leases.get(order_id))
+
+    async def orders(self, query: api.OrdersQuery) -> api.OrderPage:
+        """Return a page of orders with their leases."""
+        phases = query.phases.split(",") if query.phases else None
+        orders = await self._store.orders(query, phases)
+        page = orders[: query.limit]
+        leases = await self._store.leases([order.order_id for order in page])
+        more = len(orders) > query.limit
+        return api.OrderPage(
+            orders=page, leases=list(leases.values()), next_cursor=page[-1].first_seq if more else None
+        )
+
+    async def renew(self, order_id: str, renewal: api.LeaseRenewal) -> Lease:
+        """Prolong a lease. Raises `LeaseLost` when the attempt or the unit is no longer the holder."""
+        expires_at = datetime.now(UTC) + timedelta(seconds=renewal.lease_seconds)
+        lease = await self._store.renew(order_id, renewal.attempt, renewal.unit_id, expires_at)
+        if lease is None:
+            raise LeaseLost(
+                f"unit {renewal.unit_id} does not hold attempt {renewal.attempt} of order {order_id} any more"
+            )
+        return lease
+
+    async def why_run(self, run_id: str) -> Why:
+        """Say what a run waits for."""
+        view = await self.run(run_id, None)
+        leases = await self._store.leases([order.order_id for order in view.orders])
+        return why_run(view, leases, datetime.now(UTC))
+
+    async def why_order(self, order_id: str) -> Why:
+        """Say what an order waits for."""
+        order = await self._order(order_id)
+        siblings: Mapping[str, OrderSnapshot] = {
+            o.order_id: o for o in await self._store.orders_of(order.run_id)
+        }
+        leases = await self._store.leases([order_id])
+        return why_order(order, siblings, leases.get(order_id), datetime.now(UTC))
+
+    async def _order(self, order_id: str) -> OrderSnapshot:
+        order = await self._store.order(order_id)
+        if order is None:
+            raise NotFound(f"there is no order {order_id!r}")
+        return order
+
+
+def split_types(types: str | None) -> list[str] | None:
+    """Return a comma-separated list of event types. Raises `BadRequest` naming one that does not exist."""
+    if not types:
+        return None
+    names = types.split(",")
+    unknown = [name for name in names if name not in EventType.__members__]
+    if unknown:
+        raise BadRequest(f"types: there is no event type {unknown[0]!r}")
+    return names

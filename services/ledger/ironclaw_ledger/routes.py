@@ -1,0 +1,83 @@
+"""HTTP in, HTTP out."""
+
+from collections.abc import AsyncIterator
+
+from ironclaw_chassis.routes import Call, Routes, StreamEvent
+from ironclaw_contracts.chain import Verification
+from ironclaw_contracts.endpoint import Nothing
+from ironclaw_contracts.endpoints import ledger as api
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.events import NewEvent
+from ironclaw_contracts.snapshots import Lease, OrderView, RunView
+from ironclaw_contracts.why import Why
+from ironclaw_ledger import audit
+from ironclaw_ledger.parts import Ledger
+from ironclaw_ledger.reading import split_types
+
+
+def build_routes(ledger: Ledger) -> Routes:
+    """Return the ledger's routes."""
+    routes = Routes(Service.LEDGER)
+
+    @routes.serve(api.APPEND_EVENT)
+    async def append_event(call: Call[NewEvent, Nothing]) -> api.Appended:
+        return (await ledger.appender.append(call.service(), [call.body]))[0]
+
+    @routes.serve(api.APPEND_BATCH)
+    async def append_batch(call: Call[api.Batch, Nothing]) -> api.BatchAppended:
+        return api.BatchAppended(events=await ledger.appender.append(call.service(), call.body.events))
+
+    @routes.serve(api.LIST_EVENTS)
+    async def list_events(call: Call[Nothing, api.EventsQuery]) -> api.EventPage:
+        return await ledger.reader.events(call.query)
+
+    @routes.stream(api.STREAM_EVENTS)
+    async def stream_events(call: Call[Nothing, api.StreamQuery]) -> AsyncIterator[StreamEvent]:
+        after = int(call.last_event_id) if call.last_event_id.isdecimal() else call.query.after
+        return ledger.stream.tail(after, split_types(call.query.types), call.query.run_id)
+
+    @routes.serve(api.LIST_RUNS)
+    async def list_runs(call: Call[Nothing, api.RunsQuery]) -> api.RunPage:
+        return await ledger.reader.runs(call.query)
+
+    @routes.serve(api.GET_RUN)
+    async def get_run(call: Call[Nothing, api.RunQuery]) -> RunView:
+        return await ledger.reader.run(call.path["run_id"], call.query.at_seq)
+
+    @routes.serve(api.WHY_RUN)
+    async def why_run(call: Call[Nothing, Nothing]) -> Why:
+        return await ledger.reader.why_run(call.path["run_id"])
+
+    @routes.serve(api.LIST_ORDERS)
+    async def list_orders(call: Call[Nothing, api.OrdersQuery]) -> api.OrderPage:
+        return await ledger.reader.orders(call.query)
+
+    @routes.serve(api.GET_ORDER)
+    async def get_order(call: Call[Nothing, Nothing]) -> OrderView:
+        return await ledger.reader.order(call.path["order_id"])
+
+    @routes.serve(api.WHY_ORDER)
+    async def why_order(call: Call[Nothing, Nothing]) -> Why:
+        return await ledger.reader.why_order(call.path["order_id"])
+
+    @routes.serve(api.RENEW_LEASE)
+    async def renew_lease(call: Call[api.LeaseRenewal, Nothing]) -> Lease:
+        return await ledger.reader.renew(call.path["order_id"], call.body)
+
+    @routes.serve(api.GET_CHAIN)
+    async def get_chain(_: Call[Nothing, Nothing]) -> api.Chain:
+        return await ledger.chain()
+
+    @routes.serve(api.VERIFY_CHAIN)
+    async def verify_chain(_: Call[Nothing, Nothing]) -> Verification:
+        return await audit.verify(ledger.store, ledger.signer.public_key)
+
+    @routes.lines(api.EXPORT)
+    async def export(_: Call[Nothing, Nothing]) -> AsyncIterator[bytes]:
+        return audit.export(ledger.store, ledger.signer)
+
+    @routes.serve(api.REBUILD)
+    async def rebuild(_: Call[Nothing, Nothing]) -> api.Rebuilt:
+        return await audit.rebuild(ledger.store)
+
+    return routes
