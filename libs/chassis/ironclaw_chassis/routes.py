@@ -263,7 +263,7 @@ async def _messages(events: AsyncIterator[StreamEvent]) -> AsyncIterator[ServerS
         while True:
             done, _ = await asyncio.wait({pending}, timeout=PING_SECONDS)
             if not done:
-                yield ServerSentEventMessage(comment="ping")
+                yield ServerSentEventMessage(data=None, comment="ping")
                 continue
             event = pending.result()
             if event is None:

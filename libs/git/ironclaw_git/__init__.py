@@ -1,1 +1,95 @@
-"""Hardened git for IronClaw: worktrees, merges, promotion, salvage."""
+"""Hardened git for IronClaw: worktrees, merges, promotion, salvage. The only place that runs git."""
+
+from ironclaw_contracts.artifacts import OPERATIONAL_FILES
+from ironclaw_git.archive import Archived, archive
+from ironclaw_git.checkout import WorktreeStatus, commit_all, status
+from ironclaw_git.errors import (
+    DirtyCheckout,
+    GitError,
+    GitTimeout,
+    NotARepository,
+    Occupied,
+    OutputTooLarge,
+    StaleRef,
+    UnknownObject,
+    UnsafeConfig,
+    UnsafeName,
+    UnsafePath,
+    WouldLoseWork,
+)
+from ironclaw_git.merge import Conflict, Merged, contains_all, merge
+from ironclaw_git.names import (
+    IRONCLAW,
+    Person,
+    archive_ref,
+    check_attempt,
+    check_branch,
+    check_id,
+    check_ref,
+    check_sha,
+    order_branch,
+    salvage_ref,
+)
+from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry
+from ironclaw_git.paths import check_relative_path, contained
+from ironclaw_git.promotion import promote
+from ironclaw_git.repository import Repository
+from ironclaw_git.run import GitResult, run_git
+from ironclaw_git.salvage import archive_by_ref, salvage
+from ironclaw_git.worktree import (
+    Worktree,
+    add_worktree,
+    delete_branch,
+    remove_worktree,
+)
+
+__all__ = [
+    "IRONCLAW",
+    "OPERATIONAL_FILES",
+    "Archived",
+    "ChangedPath",
+    "CommitInfo",
+    "Conflict",
+    "Diff",
+    "DirtyCheckout",
+    "FileEntry",
+    "GitError",
+    "GitResult",
+    "GitTimeout",
+    "Merged",
+    "NotARepository",
+    "Occupied",
+    "OutputTooLarge",
+    "Person",
+    "Repository",
+    "StaleRef",
+    "UnknownObject",
+    "UnsafeConfig",
+    "UnsafeName",
+    "UnsafePath",
+    "Worktree",
+    "WorktreeStatus",
+    "WouldLoseWork",
+    "add_worktree",
+    "archive",
+    "archive_by_ref",
+    "archive_ref",
+    "check_attempt",
+    "check_branch",
+    "check_id",
+    "check_ref",
+    "check_relative_path",
+    "check_sha",
+    "commit_all",
+    "contained",
+    "contains_all",
+    "delete_branch",
+    "merge",
+    "order_branch",
+    "promote",
+    "remove_worktree",
+    "run_git",
+    "salvage",
+    "salvage_ref",
+    "status",
+]

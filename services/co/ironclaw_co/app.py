@@ -8,6 +8,7 @@ from litestar import Litestar
 from ironclaw_chassis.app import create_app
 from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.client import Addresses, ServiceClient
+from ironclaw_chassis.hints import hint_from_ledger
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.model import ModelClient
@@ -61,11 +62,6 @@ def compose(settings: Settings) -> Litestar:
 
     reconciler = Reconciler("co", advance, RunSweep(client).keys, period_seconds=settings.sweep_seconds)
 
-    async def follow() -> None:
-        async for event in ledger.follow(HINTS):
-            if event.run_id is not None:
-                reconciler.nudge(event.run_id)
-
     @asynccontextmanager
     async def lifespan() -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
@@ -73,7 +69,7 @@ def compose(settings: Settings) -> Litestar:
             await stack.enter_async_context(queue)
             stack.push_async_callback(model.aclose)
             await stack.enter_async_context(reconciler.running())
-            await stack.enter_async_context(background(follow()))
+            await stack.enter_async_context(background(hint_from_ledger(ledger, reconciler, HINTS, "run_id")))
             yield
 
     async def reach_ledger() -> None:

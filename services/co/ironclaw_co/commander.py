@@ -81,7 +81,9 @@ class Commander:
             failed = next((result for result in results if isinstance(result, BaseException)), None)
             if failed is not None:
                 raise failed
-            view = await self._ledger.run(run_id)
+            before, view = view.run.last_seq, await self._ledger.run(run_id)
+            if view.run.last_seq == before and all(isinstance(a, Dispatch | Tidy) for a in actions):
+                return view
         return view
 
     async def _perform(self, view: RunView, action: Action) -> None:

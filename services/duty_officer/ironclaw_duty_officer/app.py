@@ -8,6 +8,7 @@ from litestar import Litestar
 from ironclaw_chassis.app import create_app
 from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.client import Addresses, ServiceClient
+from ironclaw_chassis.hints import hint_from_ledger
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.queue import ArqQueue
@@ -45,11 +46,6 @@ def compose(settings: Settings) -> Litestar:
 
     reconciler = Reconciler("duty_officer", look_at, watched, period_seconds=settings.watch_seconds)
 
-    async def follow() -> None:
-        async for event in ledger.follow(HINTS):
-            if event.order_id is not None:
-                reconciler.nudge(event.order_id)
-
     async def tick() -> None:
         await patroller.patrol()
 
@@ -60,7 +56,10 @@ def compose(settings: Settings) -> Litestar:
             await stack.enter_async_context(queue)
             await stack.enter_async_context(reconciler.running())
             await stack.enter_async_context(
-                background(follow(), forever("patrol", tick, settings.patrol_seconds))
+                background(
+                    hint_from_ledger(ledger, reconciler, HINTS, "order_id"),
+                    forever("patrol", tick, settings.patrol_seconds),
+                )
             )
             yield
 

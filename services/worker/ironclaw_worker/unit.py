@@ -118,7 +118,7 @@ class Unit:
         commit_sha = await ironclaw_git.commit_all(
             worktree,
             f"{order.type}: {work.summary[:72]}\n\nOrder: {order.order_id}\nUnit: {unit_id}",
-            unit_id,
+            ironclaw_git.Person(unit_id, f"{unit_id}@ironclaw.localhost"),
         )
         return completion_events(
             order,

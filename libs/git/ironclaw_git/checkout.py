@@ -1,0 +1,143 @@
+"""A checkout as somebody works in it: how it stands, and committing what is there."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from ironclaw_git.changes import find_changes, stage
+from ironclaw_git.errors import NotARepository, StaleRef, UnknownObject, UnsafePath
+from ironclaw_git.hardened import git
+from ironclaw_git.layout import Layout, locate
+from ironclaw_git.locks import exclusive
+from ironclaw_git.names import IRONCLAW, Person, check_message, check_person
+from ironclaw_git.paths import check_relative_path, shown
+from ironclaw_git.repository import Repository, commit_tree
+
+# No git of ours runs in the worktree while its lock is held, so an older index.lock is a crash's.
+_STALE_LOCK_SECONDS = 60.0
+
+
+class WorktreeStatus(Struct, frozen=True):
+    """How a worktree stands. `changed` are paths that differ from `head`, ignored files left out.
+
+    `last_change_at` is the newest change among those files, the worktree's HEAD and its last commit. No
+    file can date it into the future: a modification time counts at most as its change time.
+    """
+
+    head: str
+    branch: str | None
+    clean: bool
+    changed: list[str]
+    last_commit_at: datetime
+    last_change_at: datetime
+
+
+def worktree_layout(path: str | Path, repo: Repository | None = None) -> Layout:
+    """Return where a checkout's parts lie; with `repo`, raise `UnsafePath` unless it belongs to it.
+
+    Give `repo` wherever it is known: whoever works in a worktree can replace its `.git`.
+    """
+    found = locate(path)
+    if found.work_tree is None:
+        raise NotARepository(f"{path} is a bare repository, not a worktree")
+    if repo is not None and found.common_dir != repo.git_dir:
+        raise UnsafePath(f"{path} is a worktree of {found.common_dir}, not of {repo.git_dir}")
+    return found
+
+
+async def status(path: str | Path, repo: Repository | None = None) -> WorktreeStatus:
+    """Return how the worktree at `path` stands; writes nothing, takes no lock."""
+    layout = worktree_layout(path, repo)
+    changes, last_commit_at = await asyncio.gather(find_changes(layout), _last_commit_at(layout))
+    if changes.head is None:
+        raise UnknownObject(f"{path} has no commit yet")
+    newest = await asyncio.to_thread(_newest_change, layout, changes.paths)
+    last = datetime.fromtimestamp(newest, UTC)
+    return WorktreeStatus(
+        head=changes.head,
+        branch=changes.branch,
+        clean=not changes.paths,
+        changed=[shown(found) for found in changes.paths],
+        last_commit_at=last_commit_at,
+        last_change_at=max(last, min(last_commit_at, datetime.now(UTC))),
+    )
+
+
+async def _last_commit_at(layout: Layout) -> datetime:
+    answer = await git(layout, "rev-list", "--max-count=1", "--timestamp", "HEAD", "--")
+    return datetime.fromtimestamp(int(answer.line.split()[0]), UTC)
+
+
+def _newest_change(layout: Layout, paths: Iterable[bytes]) -> float:
+    """Return the newest change in seconds since the epoch; of a deleted file, its folder's."""
+    newest = _changed_at(layout.git_dir / "HEAD") or 0.0
+    root = layout.work_tree or layout.git_dir
+    for path in paths:
+        place = root / os.fsdecode(path)
+        while (changed := _changed_at(place)) is None and place != root:
+            place = place.parent
+        newest = max(newest, changed or 0.0)
+    return newest
+
+
+def _changed_at(path: Path) -> float | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return min(found.st_mtime, found.st_ctime)
+
+
+async def commit_all(
+    path: str | Path,
+    message: str,
+    author: Person,
+    paths: Sequence[str] | None = None,
+    *,
+    repo: Repository | None = None,
+    allow_empty: bool = False,
+    committer: Person = IRONCLAW,
+) -> str:
+    """Commit what differs in the worktree (only at or below `paths`, when given) and return the new head.
+
+    Tracked and untracked files, ignored ones left out; no hook and no filter runs. Returns the head as it
+    is when there is nothing to commit, unless `allow_empty`. Raises `StaleRef` when the branch moved.
+    """
+    chosen = None if paths is None else [check_relative_path(one) for one in paths]
+    check_message(message)
+    check_person(author)
+    check_person(committer)
+    layout = worktree_layout(path, repo)
+    async with exclusive(layout.git_dir):
+        _drop_stale_lock(layout.git_dir / "index.lock")
+        found = await find_changes(layout)
+        changes = found if chosen is None else found.within(chosen)
+        if not changes.paths and not allow_empty and found.head is not None:
+            return found.head
+        await stage(layout, changes)
+        tree, old_tree = await asyncio.gather(
+            git(layout, "write-tree"),
+            git(layout, "rev-parse", "-q", "--verify", "HEAD^{tree}", check=False),
+        )
+        if found.head is not None and tree.line == old_tree.line and not allow_empty:
+            return found.head
+        parents = () if found.head is None else (found.head,)
+        commit = await commit_tree(layout, tree.line, parents, message, author, committer)
+        moved = await git(
+            layout, "update-ref", "-m", "ironclaw: commit", "HEAD", commit, found.head or "", check=False
+        )
+        if moved.returncode != 0:
+            raise StaleRef(f"{path}: the branch moved while committing: {moved.stderr.strip()[-300:]}")
+        return commit
+
+
+def _drop_stale_lock(lock: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if time.time() - lock.lstat().st_mtime > _STALE_LOCK_SECONDS:
+            lock.unlink()

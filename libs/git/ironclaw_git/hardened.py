@@ -1,0 +1,139 @@
+"""git on one repository whose configuration is hostile until shown otherwise (TRUST row 15).
+
+Fixed settings cannot reach keys with a name of the repository's choosing (`filter.<name>.clean`). So its
+local configuration is read once per change of its files, and every key that would run a program is
+answered with one that does not. What cannot be answered is refused.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from ironclaw_git.environment import FIXED_SETTINGS, Settings, settings_variables
+from ironclaw_git.errors import UnsafeConfig
+from ironclaw_git.layout import Layout
+from ironclaw_git.run import OUTPUT_BYTES_MAX, TIMEOUT_SECONDS, GitResult, run_git
+
+# A driver cannot be unset, and one that does nothing would silently keep our side: answer every custom
+# driver with git's own text merge, which reports a conflict where it has one.
+_TEXT_MERGE = "git merge-file -q --marker-size=%L %A %O %B"
+_ANSWERS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\Afilter\..*\.(?:clean|smudge|process)\Z", re.DOTALL), ""),
+    (re.compile(r"\Afilter\..*\.required\Z", re.DOTALL), "false"),
+    (re.compile(r"\Amerge\..*\.driver\Z", re.DOTALL), _TEXT_MERGE),
+    (re.compile(r"\Adiff\.(?:external|.*\.(?:command|textconv))\Z", re.DOTALL), "false"),
+    (re.compile(r"\Agpg\..*(?:program|command)\Z", re.DOTALL), "false"),
+    # git 2.54 and later take hooks from the configuration too.
+    (re.compile(r"\Ahook\..*\.command\Z", re.DOTALL), "true"),
+    (re.compile(r"\Ahook\..*\.enabled\Z", re.DOTALL), "false"),
+)
+_REFUSED: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\Ainclude(?:if\..*)?\.path\Z", re.DOTALL), "copy the included settings into the file"),
+    (re.compile(r"\Acore\.worktree\Z"), "unset it; a submodule is not a repository to work on"),
+    (re.compile(r"\A(?:extensions\.partialclone|remote\..*\.promisor)\Z", re.DOTALL), "make a full clone"),
+    (re.compile(r"\Aextensions\.(?:objectformat|refstorage)\Z"), "use SHA-1 objects and file refs"),
+)
+_ANSWERS_MAX = 500
+_CONFIG_BYTES_MAX = 4 * 1024 * 1024
+_KNOWN_MAX = 1_024
+
+_Signature = tuple[tuple[int, int, int] | None, ...]
+_known: dict[Path, tuple[_Signature, Settings]] = {}
+
+
+def neutralised(keys: Iterable[str]) -> Settings:
+    """Return the settings that make these configuration keys harmless; raise `UnsafeConfig`.
+
+    Keys are as `git config --list` prints them: section and name in lower case, the middle as it is.
+    """
+    settings: dict[str, str] = {}
+    for key in keys:
+        mend = next((mend for pattern, mend in _REFUSED if pattern.match(key)), None)
+        if mend is not None:
+            raise UnsafeConfig(f"the repository's configuration has {key[:200]!r}, which is not used: {mend}")
+        answer = next((answer for pattern, answer in _ANSWERS if pattern.match(key)), None)
+        if answer is not None:
+            settings[key] = answer
+            if key.startswith("filter."):
+                settings[key.rpartition(".")[0] + ".required"] = "false"
+    if len(settings) > _ANSWERS_MAX:
+        raise UnsafeConfig(f"the repository's configuration has more than {_ANSWERS_MAX} filters and drivers")
+    return tuple(settings.items())
+
+
+def _signature(layout: Layout) -> _Signature:
+    files = (
+        layout.common_dir / "config",
+        layout.common_dir / "config.worktree",
+        layout.git_dir / "config.worktree",
+    )
+    return tuple(_stamp(path) for path in files)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    # The change time, which no program can set back, not the modification time.
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ctime_ns, found.st_ino, found.st_size
+
+
+def _variables(layout: Layout) -> dict[str, str]:
+    variables = {"GIT_DIR": str(layout.git_dir)}
+    if layout.work_tree is None:
+        return {**variables, "GIT_IMPLICIT_WORK_TREE": "0"}
+    return {**variables, "GIT_WORK_TREE": str(layout.work_tree)}
+
+
+async def _settings(layout: Layout, cwd: Path) -> Settings:
+    signature = _signature(layout)
+    known = _known.get(layout.git_dir)
+    if known is not None and known[0] == signature:
+        return known[1]
+    listed = await run_git(
+        cwd,
+        *("config", "--list", "-z", "--show-scope", "--no-includes"),
+        env_extra=_variables(layout),
+        max_output=_CONFIG_BYTES_MAX,
+    )
+    fields = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
+    pairs = zip(fields[0::2], fields[1::2], strict=False)
+    settings = neutralised(pair.partition("\n")[0] for scope, pair in pairs if scope != "command")
+    if len(_known) >= _KNOWN_MAX:
+        _known.pop(next(iter(_known)))
+    _known[layout.git_dir] = (signature, settings)
+    return settings
+
+
+async def hardened_environment(layout: Layout) -> dict[str, str]:
+    """Return the variables that bind git to this repository and make its configuration harmless."""
+    settings = await _settings(layout, layout.work_tree or layout.git_dir)
+    variables = _variables(layout)
+    return {**variables, **settings_variables(FIXED_SETTINGS + settings)} if settings else variables
+
+
+async def git(
+    layout: Layout,
+    *args: str,
+    input: bytes | None = None,
+    env_extra: dict[str, str] | None = None,
+    timeout: float = TIMEOUT_SECONDS,
+    check: bool = True,
+    max_output: int = OUTPUT_BYTES_MAX,
+    truncate: bool = False,
+) -> GitResult:
+    """Run git on the repository at `layout`, bound to it by GIT_DIR, so that nothing is discovered.
+
+    Options and errors are those of `run_git`; `UnsafeConfig` besides.
+    """
+    return await run_git(
+        layout.work_tree or layout.git_dir,
+        *args,
+        input=input,
+        env_extra={**await hardened_environment(layout), **(env_extra or {})},
+        timeout=timeout,
+        check=check,
+        max_output=max_output,
+        truncate=truncate,
+    )

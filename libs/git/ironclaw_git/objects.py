@@ -1,0 +1,178 @@
+"""git's answers parsed into structs, and trees as git stores them. Pure."""
+
+import hashlib
+import re
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from msgspec import Struct
+
+from ironclaw_git.errors import GitError, UnknownObject
+from ironclaw_git.names import Person
+from ironclaw_git.paths import shown
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class FileEntry(Struct, frozen=True):
+    """A file of a commit. `mode` is git's, `size` in bytes (0 for a submodule)."""
+
+    path: str
+    size: int
+    mode: str
+    sha: str
+
+
+class ChangedPath(Struct, frozen=True):
+    """A path that differs between two commits: `status` A(dded), M(odified), D(eleted) or T(ype changed).
+
+    `mode` and `sha` are those of the newer side; zeros when deleted.
+    """
+
+    path: str
+    status: str
+    mode: str
+    sha: str
+
+
+class CommitInfo(Struct, frozen=True):
+    """What a commit records about itself; times carry their own zone."""
+
+    sha: str
+    tree: str
+    parents: tuple[str, ...]
+    author: Person
+    authored_at: datetime
+    committer: Person
+    committed_at: datetime
+    message: str
+
+
+class Diff(Struct, frozen=True):
+    """A unified diff; `truncated` when it was cut at the bound that the caller set."""
+
+    patch: str
+    truncated: bool
+
+
+class TreeEntry(Struct, frozen=True):
+    """One entry of a tree, as stored: mode without leading zeros, name in bytes, binary object id."""
+
+    mode: bytes
+    name: bytes
+    oid: bytes
+
+
+class StoredObject(Struct, frozen=True):
+    """An object as `git cat-file --batch` gives it."""
+
+    sha: str
+    kind: str
+    data: bytes
+
+
+def parse_batch(output: bytes, asked: Iterable[str]) -> Iterator[StoredObject]:
+    """Yield the objects of a `git cat-file --batch` answer in the order they were asked for.
+
+    Raises `UnknownObject` for one that is missing.
+    """
+    position = 0
+    for name in asked:
+        end = output.index(b"\n", position)
+        words = output[position:end].rsplit(b" ", 2)
+        if len(words) != 3 or not words[2].isdigit():
+            raise UnknownObject(f"the repository has no {name}")
+        size = int(words[2])
+        yield StoredObject(words[0].decode(), words[1].decode(), output[end + 1 : end + 1 + size])
+        position = end + size + 2
+
+
+def parse_tree(data: bytes) -> list[TreeEntry]:
+    """Return the entries of a stored tree."""
+    entries: list[TreeEntry] = []
+    position = 0
+    while position < len(data):
+        space = data.index(b" ", position)
+        end = data.index(b"\0", space)
+        entries.append(TreeEntry(data[position:space], data[space + 1 : end], data[end + 1 : end + 21]))
+        position = end + 21
+    return entries
+
+
+def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
+    """Return the bytes of a tree, in git's order: by name, a folder as if it ended in `/`."""
+
+    def order(entry: TreeEntry) -> bytes:
+        return entry.name + b"/" if entry.mode == b"40000" else entry.name
+
+    return b"".join(
+        entry.mode + b" " + entry.name + b"\0" + entry.oid for entry in sorted(entries, key=order)
+    )
+
+
+def object_id(kind: str, data: bytes) -> str:
+    """Return the id under which git stores these bytes."""
+    return hashlib.sha1(f"{kind} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
+
+
+def encode_commit(tree: str, parent: str, message: str, person: Person) -> bytes:
+    """Return the bytes of a commit dated to the epoch, so that the same content has the same id."""
+    signed = f"{person.name} <{person.email}> 0 +0000"
+    return f"tree {tree}\nparent {parent}\nauthor {signed}\ncommitter {signed}\n\n{message}\n".encode()
+
+
+def encode_pack(objects: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return a pack of whole objects (gitformat-pack(5)), so that one git process stores them all."""
+    kinds = {"commit": 1, "tree": 2, "blob": 3}
+    stored = list(objects)
+    pack = bytearray(struct.pack(">4sII", b"PACK", 2, len(stored)))
+    for kind, data in stored:
+        size = len(data)
+        head = kinds[kind] << 4 | size & 15
+        size >>= 4
+        while size:
+            pack.append(head | 0x80)
+            head, size = size & 0x7F, size >> 7
+        pack.append(head)
+        pack += zlib.compress(data, 1)
+    return bytes(pack) + hashlib.sha1(pack, usedforsecurity=False).digest()
+
+
+def parse_files(output: bytes) -> Iterator[FileEntry]:
+    """Yield the files of a `git ls-tree -r -l -z` answer."""
+    for record in output.split(b"\0"):
+        if record:
+            about, _, path = record.partition(b"\t")
+            mode, _, sha, size = about.decode().split()
+            yield FileEntry(shown(path), 0 if size == "-" else int(size), mode, sha)
+
+
+def parse_changes(output: bytes) -> Iterator[ChangedPath]:
+    """Yield the paths of a `git diff-tree -r -z --raw --no-renames` answer."""
+    fields = output.split(b"\0")
+    for about, path in zip(fields[0::2], fields[1::2], strict=False):
+        _, mode, _, sha, status = about.decode().split()
+        yield ChangedPath(shown(path), status[0], mode, sha)
+
+
+def parse_refs(output: bytes) -> dict[str, str]:
+    """Return the refs of a `git for-each-ref --format='%(objectname) %(refname)'` answer."""
+    pairs = (line.partition(" ") for line in output.decode("utf-8", "backslashreplace").splitlines())
+    return {name: sha for sha, _, name in pairs}
+
+
+def plain_lines(output: bytes) -> list[str]:
+    """Return lines of text without controls, so that a commit's subject cannot drive a terminal."""
+    text = output.decode("utf-8", "replace")
+    return [_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", line).rstrip() for line in text.split("\n") if line]
+
+
+def single(objects: Iterator[StoredObject], kind: str, name: str) -> StoredObject:
+    """Return the next object when it is of the kind expected; raise `GitError` otherwise."""
+    found = next(objects)
+    if found.kind != kind:
+        raise GitError(f"{name} is a {found.kind}, not a {kind}")
+    return found

@@ -1,0 +1,9 @@
+"""Settings of integration."""
+
+from ironclaw_chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings, frozen=True, kw_only=True):
+    """What integration reads from the environment; the table is in docs/settings.md."""
+
+    sweep_seconds: float = 5.0

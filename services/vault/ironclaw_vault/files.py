@@ -1,0 +1,46 @@
+"""Read a theater's files and history."""
+
+import ironclaw_git
+from ironclaw_contracts.endpoints import vault as api
+from ironclaw_contracts.errors import BadRequest, NotFound, TooLarge
+from ironclaw_vault.theaters import Theaters
+
+_FILE_BYTES_MAX = 8 * 1024 * 1024
+
+
+class Files:
+    """Reads commits, never worktrees."""
+
+    def __init__(self, theaters: Theaters) -> None:
+        self._theaters = theaters
+
+    async def listed(self, theater_id: str, query: api.FilesQuery) -> api.TheaterFiles:
+        """Return the files of a commit. Raises `NotFound` for a commit that the theater does not have."""
+        repository = await self._theaters.repository(theater_id)
+        commit = query.commit or await repository.mainline_head()
+        try:
+            entries = await repository.list_files(commit, query.pattern, query.limit + 1)
+        except ironclaw_git.UnknownObject as error:
+            raise NotFound(str(error)) from error
+        files = [api.TheaterFile(entry.path, entry.size) for entry in entries[: query.limit]]
+        return api.TheaterFiles(commit=commit, files=files, truncated=len(entries) > query.limit)
+
+    async def read(self, theater_id: str, query: api.FileQuery) -> bytes:
+        """Return the bytes of a file. Raises `NotFound`, `TooLarge`, `BadRequest` for a path that leads out."""
+        repository = await self._theaters.repository(theater_id)
+        commit = query.commit or await repository.mainline_head()
+        try:
+            return await repository.read_file(commit, query.path, _FILE_BYTES_MAX)
+        except ironclaw_git.UnknownObject as error:
+            raise NotFound(f"{query.path}: no such file in {commit}") from error
+        except ironclaw_git.UnsafePath as error:
+            raise BadRequest(f"path: {error}") from error
+        except ironclaw_git.OutputTooLarge as error:
+            raise TooLarge(str(error)) from error
+
+    async def log(self, theater_id: str, query: api.LogQuery) -> api.TheaterLog:
+        """Return the mainline's history as a graph."""
+        repository = await self._theaters.repository(theater_id)
+        head = await repository.mainline_head()
+        lines = await repository.log(head, query.limit, graph=True)
+        return api.TheaterLog(mainline=repository.mainline_branch, head=head, lines=lines)

@@ -1,0 +1,25 @@
+"""Settings of the vault."""
+
+from pathlib import Path
+
+from ironclaw_chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings, frozen=True, kw_only=True):
+    """What the vault reads from the environment; the table is in docs/settings.md.
+
+    `allowed_roots` are folders, separated by commas, under which users' own repositories may be opened.
+    """
+
+    root: str = ""
+    allowed_roots: str = ""
+
+    @property
+    def root_path(self) -> Path:
+        """Where the vault keeps theaters."""
+        return (Path(self.root) if self.root else Path(self.home) / "vault").absolute()
+
+    @property
+    def allowed_root_paths(self) -> list[Path]:
+        """The allow-listed folders, links resolved."""
+        return [Path(part.strip()).resolve() for part in self.allowed_roots.split(",") if part.strip()]

@@ -1,0 +1,179 @@
+"""Worktrees: made from the mainline, prepared, kept, removed. Each call converges after a crash."""
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import structlog
+
+import ironclaw_git
+from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_contracts.artifacts import ORDER_FILE, STATE_FILE, TASK_FILE, Order, WorktreeStateFile
+from ironclaw_contracts.endpoints import vault as api
+from ironclaw_contracts.enums import WorktreeState
+from ironclaw_contracts.errors import BadRequest, Conflict, EventConflict, NotFound, NotReady
+from ironclaw_contracts.events import EventType, NewEvent, new_event
+from ironclaw_contracts.ids import derived_event_id
+from ironclaw_contracts.payloads import (
+    AttemptPayload,
+    WorktreeArchived,
+    WorktreeCreated,
+    WorktreeReady,
+    WorktreeRemoved,
+)
+from ironclaw_contracts.snapshots import OrderSnapshot
+from ironclaw_git import Repository
+from ironclaw_vault.task import task_text
+from ironclaw_vault.theaters import Theaters
+
+log = structlog.get_logger()
+
+
+class Worktrees:
+    """Works on the worktrees of all theaters and tells the ledger."""
+
+    def __init__(self, theaters: Theaters, ledger: LedgerClient) -> None:
+        self._theaters = theaters
+        self._ledger = ledger
+
+    async def create(self, request: api.WorktreeRequest) -> api.WorktreeAnswer:
+        """Make the worktree of an attempt from the current mainline.
+
+        Raises `NotReady` when the mainline does not contain a required merge, `BadRequest` for a branch
+        that is not the order's own.
+        """
+        branch = ironclaw_git.order_branch(request.order_id, request.attempt)
+        if request.branch is not None and request.branch != branch:
+            raise BadRequest(f"branch: attempt {request.attempt} of the order works on {branch!r}")
+        order = (await self._ledger.order(request.order_id)).order
+        if order.theater_id != request.theater_id:
+            raise BadRequest(f"order {order.order_id} is of theater {order.theater_id}")
+        have = order.worktree
+        if have is not None and have.attempt == request.attempt and await _is_there(have.path):
+            return api.WorktreeAnswer(have.path, have.branch, have.base_commit, have.contains)
+        repository = await self._theaters.repository(request.theater_id)
+        base = await repository.mainline_head()
+        if not await repository.contains_all(base, request.requires):
+            raise NotReady(f"the mainline at {base} does not contain every required merge")
+        path = self._theaters.places(request.theater_id).worktree(request.order_id, request.attempt)
+        made = await ironclaw_git.add_worktree(repository, path, branch, base)
+        created = WorktreeCreated(
+            attempt=request.attempt,
+            path=str(path),
+            branch=branch,
+            base_commit=made.head,
+            contains=request.requires,
+        )
+        try:
+            await self._ledger.append(_event(EventType.WORKTREE_CREATED, created, order))
+        except EventConflict:
+            # Told before, by a call whose answer was lost: the ledger's word stands.
+            return await self._told(order)
+        return api.WorktreeAnswer(str(path), branch, made.head, request.requires)
+
+    async def prepare(self, order_id: str, preparation: api.Preparation) -> api.WorktreeAnswer:
+        """Write order.json, task.md and state.json into the attempt's worktree."""
+        order = (await self._ledger.order(order_id)).order
+        worktree = order.worktree
+        if preparation.order.order_id != order_id:
+            raise BadRequest(f"order.order_id is {preparation.order.order_id}, not {order_id}")
+        if worktree is None or worktree.attempt != preparation.attempt:
+            raise NotReady(f"order {order_id} has no worktree for attempt {preparation.attempt}")
+        if worktree.state is WorktreeState.CREATED:
+            await asyncio.to_thread(_write_files, Path(worktree.path), preparation.order, preparation.attempt)
+            ready = WorktreeReady(attempt=preparation.attempt, path=worktree.path)
+            await self._ledger.append(_event(EventType.WORKTREE_READY, ready, order))
+        return api.WorktreeAnswer(worktree.path, worktree.branch, worktree.base_commit, worktree.contains)
+
+    async def archive(self, order_id: str, attempt: int | None) -> api.Archive:
+        """Keep the work of an attempt: merged and clean by a ref, all else by salvage, bundle and tar."""
+        order = (await self._ledger.order(order_id)).order
+        return await self._archive(order, attempt or order.attempt)
+
+    async def remove(self, order_id: str, attempt: int | None) -> api.Archive:
+        """Keep the work, then remove the worktree."""
+        order = (await self._ledger.order(order_id)).order
+        number = attempt or order.attempt
+        kept = await self._archive(order, number)
+        repository = await self._theaters.repository(order.theater_id)
+        path = self._theaters.places(order.theater_id).worktree(order_id, number)
+        await ironclaw_git.remove_worktree(repository, path, preserved=True)
+        await self._tell(EventType.WORKTREE_REMOVED, WorktreeRemoved(attempt=number, path=str(path)), order)
+        return kept
+
+    async def _archive(self, order: OrderSnapshot, attempt: int) -> api.Archive:
+        repository = await self._theaters.repository(order.theater_id)
+        places = self._theaters.places(order.theater_id)
+        path = places.worktree(order.order_id, attempt)
+        branch = ironclaw_git.order_branch(order.order_id, attempt)
+        heads = await repository.refs(f"refs/heads/{branch}")
+        head = heads.get(f"refs/heads/{branch}")
+        if head is None and not path.is_dir():
+            raise NotFound(f"attempt {attempt} of order {order.order_id} has no worktree")
+        files: list[str] = []
+        sha256 = None
+        if path.is_dir() and not await _is_merged_and_clean(repository, path, head):
+            head = await ironclaw_git.salvage(repository, path, order.order_id, attempt) or head
+            archived = await ironclaw_git.archive(
+                repository, path, branch, places.archive, order.order_id, attempt
+            )
+            files = [str(p) for p in (archived.bundle_path, archived.tar_path) if p is not None]
+            sha256 = archived.sha256
+            ref = ironclaw_git.salvage_ref(order.order_id, attempt)
+        else:
+            ref = ironclaw_git.archive_ref(order.order_id, attempt)
+        if head is not None and not files:
+            ref = await ironclaw_git.archive_by_ref(repository, head, order.order_id, attempt)
+        payload = WorktreeArchived(attempt=attempt, ref=ref, head=head, files=files, sha256=sha256)
+        await self._tell(EventType.WORKTREE_ARCHIVED, payload, order, ordinal=sha256 or head or "")
+        return api.Archive(order.order_id, attempt, ref=ref, head=head, files=files, sha256=sha256)
+
+    async def _tell(
+        self, kind: EventType, payload: AttemptPayload, order: OrderSnapshot, ordinal: str = ""
+    ) -> None:
+        try:
+            await self._ledger.append(_event(kind, payload, order, ordinal))
+        except EventConflict as error:
+            log.info("told already", order_id=order.order_id, kind=kind, reason=error.message)
+
+    async def _told(self, order: OrderSnapshot) -> api.WorktreeAnswer:
+        worktree = (await self._ledger.order(order.order_id)).order.worktree
+        if worktree is None:
+            raise Conflict(f"order {order.order_id} was given another attempt meanwhile")
+        return api.WorktreeAnswer(worktree.path, worktree.branch, worktree.base_commit, worktree.contains)
+
+
+async def _is_there(path: str) -> bool:
+    return await asyncio.to_thread(Path(path).is_dir)
+
+
+async def _is_merged_and_clean(repository: Repository, path: Path, head: str | None) -> bool:
+    if head is None:
+        return False
+    try:
+        standing = await ironclaw_git.status(path, repository)
+    except ironclaw_git.GitError:
+        return False
+    return standing.clean and await repository.is_ancestor(head, await repository.mainline_head())
+
+
+def _write_files(worktree: Path, order: Order, attempt: int) -> None:
+    state = WorktreeStateFile(
+        order_id=order.order_id, attempt=attempt, phase="prepared", updated_at=datetime.now(UTC)
+    )
+    (worktree / ORDER_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(order), indent=2) + b"\n")
+    (worktree / TASK_FILE).write_text(task_text(order), encoding="utf-8")
+    (worktree / STATE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
+
+
+def _event(kind: EventType, payload: AttemptPayload, order: OrderSnapshot, ordinal: str = "") -> NewEvent:
+    return new_event(
+        kind,
+        payload,
+        run_id=order.run_id,
+        order_id=order.order_id,
+        theater_id=order.theater_id,
+        garrison_id=order.garrison_id,
+        event_id=derived_event_id(order.order_id, payload.attempt, kind, ordinal),
+    )
