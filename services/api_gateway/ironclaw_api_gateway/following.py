@@ -1,0 +1,48 @@
+"""A run's events as they happen, for a client that watches."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from ironclaw_api_gateway.endings import ENDINGS
+from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.routes import StreamEvent
+from ironclaw_contracts.enums import RunStatus
+from ironclaw_contracts.errors import Unavailable
+
+
+class Following:
+    """Streams runs to clients, up to a number at once."""
+
+    def __init__(self, ledger: LedgerClient, streams_max: int) -> None:
+        self._ledger = ledger
+        self._streams_max = streams_max
+        self._open = 0
+
+    async def run(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
+        """Return the stream of a run's events after a seq; it ends with the run.
+
+        Raises `NotFound`, or `Unavailable` when too many streams are open.
+        """
+        if self._open >= self._streams_max:
+            raise Unavailable("too many event streams are open", retry_after_seconds=5)
+        run = (await self._ledger.run(run_id)).run
+        if run.status is not RunStatus.OPEN and run.last_seq <= after:
+            return _nothing()
+        return self._stream(run_id, after)
+
+    async def _stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
+        self._open += 1
+        try:
+            async for event in self._ledger.follow(run_id=run_id, after=after):
+                data = msgspec.json.encode(event).decode()
+                yield StreamEvent(id=str(event.seq), event=event.type.value, data=data)
+                if event.type in ENDINGS:
+                    return
+        finally:
+            self._open -= 1
+
+
+async def _nothing() -> AsyncIterator[StreamEvent]:
+    return
+    yield

@@ -1,0 +1,77 @@
+"""Who calls the gateway: people and programs by their API keys."""
+
+import asyncio
+import secrets
+import time
+from pathlib import Path
+
+from ironclaw_api_gateway.keys import make_secret, parse_secret
+from ironclaw_api_gateway.limits import RateLimiter
+from ironclaw_api_gateway.store import Store, StoredKey
+from ironclaw_chassis.authentication import CallerIdentity, bearer
+from ironclaw_contracts.endpoints.api_gateway import ApiKey, ApiKeys, KeyRequest, NewKey
+from ironclaw_contracts.enums import Role
+from ironclaw_contracts.errors import NotFound, Unauthenticated
+
+_CACHED_MAX = 4_096
+_BOOTSTRAP_NAME = "operator"
+_BOOTSTRAP_RATE = 60_000
+
+
+class People:
+    """Keeps keys and checks them. A revoked key is refused once its cache entry is out of date."""
+
+    def __init__(self, store: Store, limiter: RateLimiter, cache_seconds: float) -> None:
+        self._store = store
+        self._limiter = limiter
+        self._cache_seconds = cache_seconds
+        self._cache: dict[str, tuple[float, StoredKey]] = {}
+
+    async def authenticate(self, authorization: str | None) -> CallerIdentity:
+        """Return the caller for a key. Raises `Unauthenticated`, `RateLimited`, or `Unavailable`."""
+        secret = parse_secret(bearer(authorization))
+        stored = await self._stored(secret.key_id)
+        # The comparison runs for an unknown id too, so that its time tells nothing.
+        fits = secret.fits(stored.digest if stored else b"\0" * 32)
+        if stored is None or not fits or stored.key.revoked_at is not None:
+            raise Unauthenticated("the API key is unknown or revoked; make one with: ironclaw keys create")
+        await self._limiter.take(stored.key.key_id, stored.key.rate_per_minute, stored.key.burst)
+        return CallerIdentity(kind=stored.key.role, name=stored.key.name)
+
+    async def create(self, request: KeyRequest) -> NewKey:
+        """Make a key; its secret is in the answer and nowhere else."""
+        secret = make_secret(secrets.token_hex(6), secrets.token_urlsafe(32))
+        key = await self._store.put(secret.key_id, request, secret.digest)
+        return NewKey(key=key, secret=secret.text)
+
+    async def listed(self) -> ApiKeys:
+        """Return all keys, without secrets."""
+        return ApiKeys(keys=await self._store.listed())
+
+    async def revoke(self, key_id: str) -> ApiKey:
+        """Revoke a key. Raises `NotFound`."""
+        key = await self._store.revoke(key_id)
+        self._cache.pop(key_id, None)
+        if key is None:
+            raise NotFound(f"there is no key {key_id!r}")
+        return key
+
+    async def bootstrap(self, path: Path) -> None:
+        """Store the operator's key whose secret the file holds."""
+        text = await asyncio.to_thread(path.read_text, encoding="utf-8")
+        secret = parse_secret(text.strip())
+        request = KeyRequest(
+            name=_BOOTSTRAP_NAME, role=Role.OPERATOR, rate_per_minute=_BOOTSTRAP_RATE, burst=_BOOTSTRAP_RATE
+        )
+        await self._store.put(secret.key_id, request, secret.digest)
+
+    async def _stored(self, key_id: str) -> StoredKey | None:
+        fresh_until, cached = self._cache.get(key_id, (0.0, None))
+        if cached is not None and time.monotonic() < fresh_until:
+            return cached
+        stored = await self._store.get(key_id)
+        if stored is not None:
+            if len(self._cache) >= _CACHED_MAX:
+                self._cache.clear()
+            self._cache[key_id] = (time.monotonic() + self._cache_seconds, stored)
+        return stored

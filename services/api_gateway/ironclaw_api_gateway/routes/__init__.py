@@ -1,0 +1,1 @@
+"""The gateway's routes, by who uses them: people's work, operators' tools, keys."""

@@ -1,0 +1,79 @@
+"""What operators do: theaters, patrols, the ledger as a whole, the fleet's health, keys."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from ironclaw_api_gateway.parts import Gateway
+from ironclaw_chassis.client import ServiceClient
+from ironclaw_chassis.routes import Call, Routes
+from ironclaw_contracts.chain import Verification
+from ironclaw_contracts.endpoint import Nothing
+from ironclaw_contracts.endpoints import ALL, duty_officer, integration, ledger, observer, vault
+from ironclaw_contracts.endpoints import api_gateway as api
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.errors import Problem
+from ironclaw_contracts.health import readiness_endpoint
+
+_READY_SECONDS = 2.0
+
+
+def add_operation_routes(routes: Routes, client: ServiceClient, gateway: Gateway) -> None:
+    """Register what only operators may call."""
+
+    @routes.serve(api.OPEN_THEATER)
+    async def open_theater(call: Call[vault.TheaterRequest, Nothing]) -> vault.Theater:
+        return await client.call(vault.OPEN_THEATER, call.body)
+
+    @routes.serve(api.LIST_EVENTS)
+    async def list_events(call: Call[Nothing, ledger.EventsQuery]) -> ledger.EventPage:
+        return await client.call(ledger.LIST_EVENTS, query=call.query)
+
+    @routes.serve(api.VERIFY_CHAIN)
+    async def verify_chain(_: Call[Nothing, Nothing]) -> Verification:
+        return await client.call(ledger.VERIFY_CHAIN)
+
+    @routes.lines(api.EXPORT)
+    async def export(_: Call[Nothing, Nothing]) -> AsyncIterator[bytes]:
+        return client.lines(ledger.EXPORT)
+
+    @routes.serve(api.REBUILD)
+    async def rebuild(_: Call[Nothing, Nothing]) -> ledger.Rebuilt:
+        return await client.call(ledger.REBUILD)
+
+    @routes.serve(api.PATROL_THEATER)
+    async def patrol_theater(call: Call[Nothing, Nothing]) -> observer.TheaterPatrol:
+        return await client.call(observer.PATROL_THEATER, theater_id=call.path["theater_id"])
+
+    @routes.serve(api.PATROL)
+    async def patrol(_: Call[Nothing, Nothing]) -> duty_officer.Patrol:
+        return await client.call(duty_officer.PATROL)
+
+    @routes.serve(api.INTEGRATE)
+    async def integrate(call: Call[integration.IntegrationRequest, Nothing]) -> integration.IntegrationAnswer:
+        return await client.call(integration.INTEGRATE, call.body)
+
+    @routes.serve(api.FLEET)
+    async def fleet(_: Call[Nothing, Nothing]) -> api.FleetStatus:
+        others = [service for service in ALL if service is not Service.API_GATEWAY]
+        return api.FleetStatus(services=await asyncio.gather(*(_status(client, s) for s in others)))
+
+    @routes.serve(api.CREATE_KEY)
+    async def create_key(call: Call[api.KeyRequest, Nothing]) -> api.NewKey:
+        return await gateway.people.create(call.body)
+
+    @routes.serve(api.LIST_KEYS)
+    async def list_keys(_: Call[Nothing, Nothing]) -> api.ApiKeys:
+        return await gateway.people.listed()
+
+    @routes.serve(api.REVOKE_KEY)
+    async def revoke_key(call: Call[Nothing, Nothing]) -> api.ApiKey:
+        return await gateway.people.revoke(call.path["key_id"])
+
+
+async def _status(client: ServiceClient, service: Service) -> api.ServiceStatus:
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            await client.call(readiness_endpoint(service))
+    except (Problem, TimeoutError) as error:
+        return api.ServiceStatus(service=service.value, ready=False, detail=str(error) or "no answer in time")
+    return api.ServiceStatus(service=service.value, ready=True, detail="ready")

@@ -1,0 +1,79 @@
+"""Chat, runs, orders and artifacts."""
+
+from collections.abc import AsyncIterator
+from pathlib import PurePosixPath
+
+from ironclaw_api_gateway.chat import Chat
+from ironclaw_api_gateway.following import Following
+from ironclaw_chassis.client import ServiceClient
+from ironclaw_chassis.routes import Call, FileAnswer, Routes, StreamEvent
+from ironclaw_contracts.endpoint import Nothing
+from ironclaw_contracts.endpoints import api_gateway as api
+from ironclaw_contracts.endpoints import co, ledger, vault
+from ironclaw_contracts.errors import NotFound
+from ironclaw_contracts.snapshots import OrderView, RunSnapshot, RunView
+from ironclaw_contracts.why import Why
+
+
+def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following: Following) -> None:
+    """Register what every key may call."""
+
+    @routes.serve(api.CHAT)
+    async def post_chat(call: Call[api.ChatRequest, Nothing]) -> api.ChatAnswer:
+        return await chat.ask(call.body, call.caller.name)
+
+    @routes.serve(api.LIST_RUNS)
+    async def list_runs(call: Call[Nothing, ledger.RunsQuery]) -> ledger.RunPage:
+        return await client.call(ledger.LIST_RUNS, query=call.query)
+
+    @routes.serve(api.GET_RUN)
+    async def get_run(call: Call[Nothing, ledger.RunQuery]) -> RunView:
+        return await client.call(ledger.GET_RUN, query=call.query, run_id=call.path["run_id"])
+
+    @routes.stream(api.FOLLOW_RUN)
+    async def follow_run(call: Call[Nothing, api.FollowQuery]) -> AsyncIterator[StreamEvent]:
+        after = int(call.last_event_id) if call.last_event_id.isdecimal() else call.query.after
+        return await following.run(call.path["run_id"], after)
+
+    @routes.serve(api.WHY_RUN)
+    async def why_run(call: Call[Nothing, Nothing]) -> Why:
+        return await client.call(ledger.WHY_RUN, run_id=call.path["run_id"])
+
+    @routes.serve(api.CANCEL_RUN)
+    async def cancel_run(call: Call[co.Cancellation, Nothing]) -> RunSnapshot:
+        return await client.call(co.CANCEL_RUN, call.body, run_id=call.path["run_id"])
+
+    @routes.serve(api.LIST_ORDERS)
+    async def list_orders(call: Call[Nothing, ledger.OrdersQuery]) -> ledger.OrderPage:
+        return await client.call(ledger.LIST_ORDERS, query=call.query)
+
+    @routes.serve(api.GET_ORDER)
+    async def get_order(call: Call[Nothing, Nothing]) -> OrderView:
+        return await client.call(ledger.GET_ORDER, order_id=call.path["order_id"])
+
+    @routes.serve(api.WHY_ORDER)
+    async def why_order(call: Call[Nothing, Nothing]) -> Why:
+        return await client.call(ledger.WHY_ORDER, order_id=call.path["order_id"])
+
+    @routes.file(api.GET_ARTIFACT)
+    async def get_artifact(call: Call[Nothing, api.ArtifactQuery]) -> FileAnswer:
+        order = (await client.call(ledger.GET_ORDER, order_id=call.path["order_id"])).order
+        artifact = next((a for a in order.artifacts if a.path == call.query.path), None)
+        commit = order.merge_commit or order.commit_sha
+        if artifact is None or commit is None:
+            raise NotFound(f"order {order.order_id} has no artifact {call.query.path!r}")
+        query = vault.FileQuery(path=artifact.path, commit=commit)
+        content = await client.call(vault.READ_FILE, query=query, theater_id=order.theater_id)
+        return FileAnswer(content=content, name=PurePosixPath(artifact.path).name)
+
+    @routes.serve(api.LIST_THEATERS)
+    async def list_theaters(_: Call[Nothing, Nothing]) -> vault.Theaters:
+        return await client.call(vault.LIST_THEATERS)
+
+    @routes.serve(api.READ_LOG)
+    async def read_log(call: Call[Nothing, vault.LogQuery]) -> vault.TheaterLog:
+        return await client.call(vault.READ_LOG, query=call.query, theater_id=call.path["theater_id"])
+
+    @routes.serve(api.GET_CHAIN)
+    async def get_chain(_: Call[Nothing, Nothing]) -> ledger.Chain:
+        return await client.call(ledger.GET_CHAIN)

@@ -1,0 +1,15 @@
+"""Settings of the gateway."""
+
+from ironclaw_chassis.settings import DatabaseSettings
+
+
+class Settings(DatabaseSettings, frozen=True, kw_only=True):
+    """What the gateway reads from the environment; the table is in docs/settings.md.
+
+    `bootstrap_key_file` holds the secret of the first operator's key.
+    """
+
+    redis_url: str = "redis://127.0.0.1:6379"
+    bootstrap_key_file: str = ""
+    key_cache_seconds: float = 2.0
+    streams_max: int = 200

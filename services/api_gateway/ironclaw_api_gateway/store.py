@@ -1,0 +1,102 @@
+"""The gateway's table of API keys. The only place with SQL."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+from msgspec import Struct
+
+from ironclaw_chassis.database import open_pool
+from ironclaw_contracts.endpoints.api_gateway import ApiKey, KeyRequest
+from ironclaw_contracts.enums import Role
+from ironclaw_contracts.errors import Unavailable
+
+
+class StoredKey(Struct, frozen=True):
+    """A key with the digest of its secret."""
+
+    key: ApiKey
+    digest: bytes
+
+
+@asynccontextmanager
+async def _available() -> AsyncGenerator[None]:
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise Unavailable(f"the gateway's database is away: {type(error).__name__}") from error
+
+
+class Store:
+    """Reads and writes keys."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: str, size_max: int) -> "Store":
+        """Open the pool."""
+        async with _available():
+            return cls(await open_pool(url, size_max=size_max))
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await self._pool.close()
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` when the database or the table is not there."""
+        await self._fetchrow("select 1 from api_keys limit 1")
+
+    async def get(self, key_id: str) -> StoredKey | None:
+        """Return a key by its id."""
+        row = await self._fetchrow("select * from api_keys where key_id = $1", key_id)
+        return _stored(row) if row else None
+
+    async def listed(self) -> list[ApiKey]:
+        """Return all keys, newest first."""
+        async with _available():
+            rows = await self._pool.fetch("select * from api_keys order by created_at desc")
+        return [_stored(row).key for row in rows]
+
+    async def put(self, key_id: str, request: KeyRequest, digest: bytes) -> ApiKey:
+        """Store a key; one of the same id gets the new digest and rights."""
+        row = await self._fetchrow(
+            "insert into api_keys (key_id, name, role, digest, rate_per_minute, burst)"
+            " values ($1, $2, $3, $4, $5, $6)"
+            " on conflict (key_id) do update set name = excluded.name, role = excluded.role,"
+            " digest = excluded.digest, rate_per_minute = excluded.rate_per_minute, burst = excluded.burst"
+            " returning *",
+            key_id,
+            request.name,
+            request.role.value,
+            digest,
+            request.rate_per_minute,
+            request.burst,
+        )
+        return _stored(row).key
+
+    async def revoke(self, key_id: str) -> ApiKey | None:
+        """Revoke a key, once."""
+        row = await self._fetchrow(
+            "update api_keys set revoked_at = coalesce(revoked_at, now()) where key_id = $1 returning *",
+            key_id,
+        )
+        return _stored(row).key if row else None
+
+    async def _fetchrow(self, sql: str, *values: Any) -> Any:
+        async with _available():
+            return await self._pool.fetchrow(sql, *values)
+
+
+def _stored(row: Any) -> StoredKey:
+    key = ApiKey(
+        key_id=row["key_id"],
+        name=row["name"],
+        role=Role(row["role"]),
+        rate_per_minute=row["rate_per_minute"],
+        burst=row["burst"],
+        created_at=row["created_at"],
+        revoked_at=row["revoked_at"],
+    )
+    return StoredKey(key=key, digest=row["digest"])
