@@ -5,13 +5,12 @@ import os
 import random
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 from urllib.parse import quote
 
 import aiohttp
 import msgspec
 
-from ironclaw_chassis.identity import Identity
 from ironclaw_chassis.settings import ADDRESS_NAMES, ServiceSettings
 from ironclaw_chassis.telemetry import outgoing_context
 from ironclaw_contracts.endpoint import Endpoint, Nothing
@@ -26,6 +25,22 @@ Answer = TypeVar("Answer")
 _ATTEMPTS_MAX = 4
 _BACKOFF_SECONDS = 0.05
 _CONNECTIONS_MAX = 128
+
+
+class Credentials(Protocol):
+    """What a caller shows: a service its token, a person an API key."""
+
+    def token_for(self, audience: Service) -> str:
+        """Return the bearer token for a service."""
+        ...
+
+
+class AddressBook(Protocol):
+    """Where services are reached."""
+
+    def url(self, service: Service) -> str:
+        """Return the base URL of a service, without a slash at the end."""
+        ...
 
 
 class Addresses:
@@ -45,8 +60,8 @@ class Addresses:
 class ServiceClient:
     """Calls declared endpoints; one object (and one connection pool) a process."""
 
-    def __init__(self, identity: Identity, addresses: Addresses) -> None:
-        self._identity = identity
+    def __init__(self, credentials: Credentials, addresses: AddressBook) -> None:
+        self._credentials = credentials
         self._addresses = addresses
         self._session: aiohttp.ClientSession | None = None
 
@@ -134,7 +149,7 @@ class ServiceClient:
         if self._session is None:
             raise RuntimeError("the client is not open")
         headers = {
-            "Authorization": f"Bearer {self._identity.token_for(endpoint.service)}",
+            "Authorization": f"Bearer {self._credentials.token_for(endpoint.service)}",
             "Content-Type": "application/json",
             **outgoing_context(),
         }

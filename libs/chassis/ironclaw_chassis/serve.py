@@ -57,7 +57,7 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
     uvicorn.run(
         compose(settings),
         host=settings.host,
-        port=settings.port_of(service),
+        port=settings.port or settings.port_of(service),
         loop="uvloop",
         http="httptools",
         ws="none",

@@ -47,12 +47,13 @@ class SettingsError(Exception):
 
 
 class ServiceSettings(Struct, frozen=True, kw_only=True):
-    """What every service reads."""
+    """What every service reads. `port` replaces the service's standard one, for a second replica."""
 
     home: str = ".ironclaw"
     garrison_id: str = "local"
     host: str = "127.0.0.1"
     port_base: int = SERVICE_PORTS[Service.API_GATEWAY]
+    port: int = 0
     keys_dir: str = ""
     log_level: str = "info"
     log_format: str = "json"

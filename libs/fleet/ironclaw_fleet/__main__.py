@@ -1,0 +1,5 @@
+"""`python -m ironclaw_fleet` is the `ironclaw` command."""
+
+from ironclaw_fleet.cli import main
+
+main()

@@ -1,0 +1,199 @@
+"""Run the fleet on this machine: up, down, status, logs, serve."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from ironclaw_contracts.endpoints import api_gateway as api
+from ironclaw_contracts.enums import SERVICE_PORTS, Service
+from ironclaw_fleet.cli.output import PLAIN, Options, print_json, print_table, say
+from ironclaw_fleet.cli.session import EXIT_USAGE, Failed, gateway
+from ironclaw_fleet.process import Phase, ProcessState
+from ironclaw_fleet.statedir import FleetRuns, StateDirectory
+
+_STOP_SECONDS = 20.0
+_START_SECONDS = 90.0
+
+
+@asynccontextmanager
+async def running_fleet(
+    state: StateDirectory,
+    *,
+    port_base: int,
+    workers: int,
+    allowed_roots: tuple[Path, ...] = (),
+    quiet: bool = False,
+) -> AsyncGenerator[None]:
+    """Hold the state directory and run a fleet on it while the context is open.
+
+    Raises `Failed` with the next step when it cannot start.
+    """
+    from ironclaw_fleet.embedded.binaries import NoBinaries
+    from ironclaw_fleet.embedded.postgres import DataMismatch
+    from ironclaw_fleet.local import FleetOptions, LocalFleet, StartFailed, with_dotenv
+    from ironclaw_fleet.supervisor import NotReady
+
+    state.create()
+    environ = with_dotenv(os.environ, Path(".env"))
+    options = FleetOptions(port_base=port_base, workers=workers, allowed_roots=allowed_roots)
+    fleet = LocalFleet(state, options, environ, None if quiet else _report)
+    try:
+        with state.held():
+            try:
+                await fleet.start()
+                yield
+            finally:
+                await fleet.stop()
+    except FleetRuns as error:
+        raise Failed(str(error), EXIT_USAGE) from error
+    except (StartFailed, NotReady, NoBinaries, DataMismatch, PermissionError) as error:
+        raise Failed(str(error)) from error
+
+
+def _report(state: ProcessState) -> None:
+    if state.phase in {Phase.READY, Phase.BACKOFF}:
+        detail = (
+            f"exit code {state.exit_code}, starting again"
+            if state.phase is Phase.BACKOFF
+            else f"pid {state.pid}"
+        )
+        say(f"{state.name:<14} {state.phase:<8} {detail}")
+
+
+async def up(
+    *,
+    port_base: int = int(os.environ.get("IRONCLAW_PORT_BASE", SERVICE_PORTS[Service.API_GATEWAY])),
+    workers: int = 1,
+    allow: list[Path] | None = None,
+    detach: bool = False,
+) -> None:
+    """Run the fleet in the foreground until Ctrl-C.
+
+    Parameters
+    ----------
+    port_base: Port of the gateway; the other services take those after it.
+    workers: How many worker processes to run.
+    allow: Folders under which theaters may be opened on your own repositories.
+    detach: Run in the background; stop it with `ironclaw down`.
+    """
+    state = StateDirectory.locate()
+    if detach:
+        _start_in_background(state)
+        return
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    roots = tuple(path.absolute() for path in allow or [])
+    starting = asyncio.ensure_future(_hold(state, port_base, workers, roots, stopping))
+    await starting
+
+
+async def _hold(
+    state: StateDirectory, port_base: int, workers: int, roots: tuple[Path, ...], stopping: asyncio.Event
+) -> None:
+    started = time.monotonic()
+    async with running_fleet(state, port_base=port_base, workers=workers, allowed_roots=roots):
+        say(f"ready in {time.monotonic() - started:.1f} s: http://127.0.0.1:{port_base}  state: {state.path}")
+        say("ask: ironclaw chat 'your message'    stop: Ctrl-C")
+        await stopping.wait()
+        say("stopping")
+
+
+def _start_in_background(state: StateDirectory) -> None:
+    holder = state.holder()
+    if holder is not None:
+        raise Failed(
+            f"a fleet runs on {state.path} already (pid {holder}); stop it with: ironclaw down", EXIT_USAGE
+        )
+    state.create()
+    arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
+    with (state.logs / "fleet.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ironclaw_fleet", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            env=os.environ | {"IRONCLAW_HOME": str(state.path)},
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise Failed(f"the fleet did not start; see {state.logs / 'fleet.log'}")
+        if state.read_fleet() is not None:
+            say(f"the fleet runs (pid {process.pid}) on {state.path}")
+            return
+        time.sleep(0.1)
+    raise Failed(f"the fleet is not ready after {_START_SECONDS:g} s; see {state.logs / 'fleet.log'}")
+
+
+def down() -> None:
+    """Stop the fleet that runs on the state directory."""
+    state = StateDirectory.locate()
+    pid = state.holder()
+    if pid is None:
+        say(f"no fleet runs on {state.path}")
+        return
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while state.holder() is not None:
+        if time.monotonic() > deadline:
+            raise Failed(f"the fleet (pid {pid}) does not stop; see {state.logs}")
+        time.sleep(0.05)
+    say("stopped")
+
+
+async def status(*, options: Options = PLAIN) -> None:
+    """Show whether every service is ready."""
+    async with gateway() as client:
+        found = await client.call(api.FLEET)
+    if options.json:
+        print_json(found)
+    else:
+        rows = [("api_gateway", "ready", "ready")]
+        rows += [(s.service, "ready" if s.ready else "not ready", s.detail) for s in found.services]
+        print_table(("service", "state", "detail"), rows)
+    if not all(service.ready for service in found.services):
+        raise Failed()
+
+
+def logs(service: str | None = None, *, lines: int = 40, follow: bool = False) -> None:
+    """Print the end of the logs.
+
+    Parameters
+    ----------
+    service: One service, or postgres or valkey; all otherwise.
+    lines: How many lines of each.
+    follow: Go on printing as they grow.
+    """
+    folder = StateDirectory.locate().logs
+    paths = sorted(folder.glob(f"{service or '*'}.log"))
+    if not paths:
+        raise Failed(f"no log {service or ''} under {folder}; has the fleet run here?")
+    positions: dict[Path, int] = {}
+    for path in paths:
+        text = path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        for line in text:
+            say(f"{path.stem:<13} {line}" if service is None else line)
+        positions[path] = path.stat().st_size
+    while follow:
+        time.sleep(0.3)
+        for path, position in positions.items():
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                file.seek(position if size >= position else 0)
+                for line in file.read().decode(errors="replace").splitlines():
+                    say(f"{path.stem:<13} {line}" if service is None else line)
+                positions[path] = file.tell()
+
+
+def serve(service: Service) -> None:
+    """Run one service in this process, for containers; its settings come from the environment."""
+    os.execv(sys.executable, [sys.executable, "-m", f"ironclaw_{service.value}"])  # noqa: S606 - no shell

@@ -1,0 +1,60 @@
+"""What an operator does: events, patrols, a merge by hand."""
+
+from ironclaw_contracts.endpoints import api_gateway as api
+from ironclaw_contracts.endpoints.integration import IntegrationRequest
+from ironclaw_contracts.endpoints.ledger import EventsQuery
+from ironclaw_contracts.events import EventType
+from ironclaw_fleet.cli.output import PLAIN, Options, print_json, print_table, say
+from ironclaw_fleet.cli.session import gateway
+
+
+async def events(
+    *,
+    after: int = 0,
+    limit: int = 100,
+    type: EventType | None = None,
+    run: str | None = None,
+    order: str | None = None,
+    options: Options = PLAIN,
+) -> None:
+    """List events of the ledger after a seq, oldest first."""
+    query = EventsQuery(after=after, limit=limit, type=type, run_id=run, order_id=order)
+    async with gateway() as client:
+        page = await client.call(api.LIST_EVENTS, query=query)
+    if options.json:
+        print_json(page)
+        return
+    print_table(
+        ("seq", "time", "type", "source", "order"),
+        [(e.seq, f"{e.ts:%H:%M:%S.%f}"[:-3], e.type, e.source, e.order_id or "") for e in page.events],
+    )
+
+
+async def patrol(theater: str | None = None, *, options: Options = PLAIN) -> None:
+    """Run one patrol now: of the duty officer, or of the observer over one theater."""
+    async with gateway() as client:
+        if theater is None:
+            found = await client.call(api.PATROL)
+            lines = [f"{i.order_id}: {i.rule}, {i.action}: {i.detail}" for i in found.interventions]
+            answer: object = found
+        else:
+            seen = await client.call(api.PATROL_THEATER, theater_id=theater)
+            lines = [f"{f.order_id or '-'}: {f.check}: {f.detail}" for f in seen.findings]
+            answer = seen
+    if options.json:
+        print_json(answer)
+        return
+    for line in lines or ["nothing found"]:
+        say(line)
+
+
+async def integrate(order_id: str, *, theater: str, options: Options = PLAIN) -> None:
+    """Gate one order and promote it now."""
+    async with gateway() as client:
+        answer = await client.call(api.INTEGRATE, IntegrationRequest(theater_id=theater, order_id=order_id))
+    if options.json:
+        print_json(answer)
+        return
+    say(f"{answer.order_id}: {answer.phase} {answer.merge_commit or answer.reason or ''}")
+    for gate in answer.gates:
+        say(f"  {gate.gate}: {gate.verdict} {gate.detail}")

@@ -1,0 +1,63 @@
+"""Theaters: `ironclaw theater add | list | log`."""
+
+from pathlib import Path
+
+from cyclopts import App
+
+from ironclaw_contracts.endpoints import api_gateway as api
+from ironclaw_contracts.endpoints.vault import LogQuery, TheaterRequest
+from ironclaw_fleet.cli.output import PLAIN, Options, print_json, print_table, say
+from ironclaw_fleet.cli.session import gateway
+
+theater = App(name="theater", help="The repositories that orders work on.")
+
+
+@theater.command
+async def add(
+    theater_id: str, path: Path | None = None, *, import_files: bool = False, options: Options = PLAIN
+) -> None:
+    """Make a theater, or open one on a repository.
+
+    Parameters
+    ----------
+    theater_id: The name of the theater.
+    path: A git repository to work on in place; without it an empty one is made.
+    import_files: Copy the files under PATH into a new repository instead.
+    """
+    given = str(path.absolute()) if path is not None else None
+    request = TheaterRequest(
+        theater_id=theater_id,
+        repo_path=None if import_files else given,
+        import_path=given if import_files else None,
+    )
+    async with gateway() as client:
+        made = await client.call(api.OPEN_THEATER, request)
+    print_json(made) if options.json else say(
+        f"theater {made.theater_id} on {made.repo_path}, mainline {made.mainline}"
+    )
+
+
+@theater.command(name="list")
+async def list_(*, options: Options = PLAIN) -> None:
+    """List theaters."""
+    async with gateway() as client:
+        found = await client.call(api.LIST_THEATERS)
+    if options.json:
+        print_json(found)
+        return
+    print_table(
+        ("theater", "mainline", "head", "repository"),
+        [(t.theater_id, t.mainline, t.head[:10], t.repo_path) for t in found.theaters],
+    )
+
+
+@theater.command
+async def log(theater_id: str, *, limit: int = 30, options: Options = PLAIN) -> None:
+    """Show the mainline's history as a graph."""
+    async with gateway() as client:
+        found = await client.call(api.READ_LOG, query=LogQuery(limit=limit), theater_id=theater_id)
+    if options.json:
+        print_json(found)
+        return
+    for line in found.lines:
+        say(line)

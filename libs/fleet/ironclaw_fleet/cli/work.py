@@ -1,0 +1,230 @@
+"""Ask for work and look at it: chat, runs, orders, artifacts."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from ironclaw_contracts.endpoints import api_gateway as api
+from ironclaw_contracts.endpoints.co import Cancellation
+from ironclaw_contracts.endpoints.ledger import OrdersQuery, RunQuery, RunsQuery
+from ironclaw_contracts.enums import OrderStatus, RunStatus
+from ironclaw_contracts.errors import NotFound
+from ironclaw_contracts.plan import Budget
+from ironclaw_contracts.snapshots import RunView
+from ironclaw_contracts.why import Why
+from ironclaw_fleet.cli.output import PLAIN, Options, ago, first_line, print_json, print_table, say
+from ironclaw_fleet.cli.progress import follow_run
+from ironclaw_fleet.cli.session import Failed, gateway
+
+
+async def chat(
+    message: str,
+    *,
+    theater: str | None = None,
+    playbook: str | None = None,
+    input: Annotated[list[str] | None, Parameter(name="--input")] = None,
+    detach: bool = False,
+    deadline: int = 600,
+    options: Options = PLAIN,
+) -> None:
+    """Ask for work and watch it until the reply.
+
+    Parameters
+    ----------
+    message: What is wanted, in words.
+    theater: Where to work; the default theater otherwise.
+    playbook: summarize, draft or call_summary; chosen from the message otherwise.
+    input: An input of the playbook, as name=value; the value may be JSON.
+    detach: Answer at once with the run to follow.
+    deadline: Seconds that the whole run may take.
+    """
+    request = api.ChatRequest(
+        message=message,
+        theater_hint=theater,
+        mode="async",
+        playbook=playbook,
+        inputs=_inputs(input or []),
+        budget=Budget(deadline_seconds=deadline),
+    )
+    async with gateway() as client:
+        answer = await client.call(api.CHAT, request)
+        if detach:
+            print_json(answer) if options.json else say(
+                f"run {answer.run_id}: ironclaw run {answer.run_id} --follow"
+            )
+            return
+        if not options.json:
+            say(f"run {answer.run_id}")
+            view = await follow_run(client, answer.run_id)
+        else:
+            view = await _ended(client, answer.run_id)
+    _print_outcome(view, options)
+
+
+async def runs(
+    *, status: RunStatus | None = None, theater: str | None = None, limit: int = 20, options: Options = PLAIN
+) -> None:
+    """List runs, newest first."""
+    async with gateway() as client:
+        query = RunsQuery(status=status, theater_id=theater, limit=limit)
+        page = await client.call(api.LIST_RUNS, query=query)
+    if options.json:
+        print_json(page)
+        return
+    print_table(
+        ("run", "status", "merged", "age", "objective"),
+        [
+            (
+                r.run_id,
+                r.status,
+                f"{r.orders_integrated}/{r.orders_total}",
+                ago(r.created_at),
+                first_line(r.objective),
+            )
+            for r in page.runs
+        ],
+    )
+
+
+async def run(
+    run_id: str, *, at_seq: int | None = None, follow: bool = False, options: Options = PLAIN
+) -> None:
+    """Show a run with its orders, now or as of a ledger seq.
+
+    Parameters
+    ----------
+    run_id: The run.
+    at_seq: Show the state as of this ledger seq.
+    follow: Watch the run until it ends.
+    """
+    async with gateway() as client:
+        if follow:
+            _print_outcome(await follow_run(client, run_id), options)
+            return
+        view = await client.call(api.GET_RUN, query=RunQuery(at_seq=at_seq), run_id=run_id)
+    if options.json:
+        print_json(view)
+        return
+    say(
+        f"{view.run.run_id}  {view.run.status}  theater {view.run.theater_id}  {ago(view.run.created_at)} ago"
+    )
+    say(first_line(view.run.objective, 200))
+    print_table(
+        ("order", "phase", "attempt", "title"),
+        [(o.order_id, o.phase, o.attempt, first_line(o.title)) for o in view.orders],
+    )
+    if view.run.reason:
+        say(f"reason: {view.run.reason}")
+    if view.run.reply:
+        say(f"\n{view.run.reply}")
+
+
+async def orders(
+    *, run: str | None = None, status: OrderStatus | None = None, limit: int = 50, options: Options = PLAIN
+) -> None:
+    """List orders, newest first."""
+    async with gateway() as client:
+        page = await client.call(api.LIST_ORDERS, query=OrdersQuery(run_id=run, status=status, limit=limit))
+    if options.json:
+        print_json(page)
+        return
+    print_table(
+        ("order", "phase", "attempt", "age", "title"),
+        [(o.order_id, o.phase, o.attempt, ago(o.created_at), first_line(o.title)) for o in page.orders],
+    )
+
+
+async def order(order_id: str, *, options: Options = PLAIN) -> None:
+    """Show an order: objective, attempts, commit, artifacts."""
+    async with gateway() as client:
+        view = await client.call(api.GET_ORDER, order_id=order_id)
+    if options.json:
+        print_json(view)
+        return
+    found = view.order
+    say(f"{found.order_id}  {found.phase}  attempt {found.attempt}  run {found.run_id}")
+    say(found.title)
+    for label, value in (
+        ("commit", found.commit_sha),
+        ("merged as", found.merge_commit),
+        ("held", found.hold),
+    ):
+        if value:
+            say(f"{label}: {value}")
+    for artifact in found.artifacts:
+        say(f"artifact: {artifact.path} ({artifact.size} bytes, {artifact.type})")
+    for end in found.history:
+        say(f"attempt {end.attempt} ended: {end.outcome} ({end.cause}): {end.reason}")
+
+
+async def why(subject: str, *, options: Options = PLAIN) -> None:
+    """Say what a run or an order waits for, who moves next, and by when."""
+    async with gateway() as client:
+        try:
+            answer = await client.call(api.WHY_ORDER, order_id=subject)
+        except NotFound:
+            answer = await client.call(api.WHY_RUN, run_id=subject)
+    print_json(answer) if options.json else _print_why(answer)
+
+
+async def cancel(run_id: str, *, reason: str = "cancelled by the user", options: Options = PLAIN) -> None:
+    """Ask for a run to be cancelled; merged work stays."""
+    async with gateway() as client:
+        found = await client.call(api.CANCEL_RUN, Cancellation(reason=reason), run_id=run_id)
+    print_json(found) if options.json else say(f"run {run_id} is being cancelled")
+
+
+async def artifact(
+    order_id: str, path: str, *, output: Annotated[Path | None, Parameter(alias="-o")] = None
+) -> None:
+    """Fetch an artifact of an order, to a file or to standard output."""
+    async with gateway() as client:
+        content = await client.call(api.GET_ARTIFACT, query=api.ArtifactQuery(path=path), order_id=order_id)
+    if output is None:
+        sys.stdout.buffer.write(content)
+    else:
+        output.write_bytes(content)
+        say(f"{output}: {len(content)} bytes")
+
+
+def _inputs(pairs: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise Failed(f"--input {pair!r}: write it as name=value", 2)
+        try:
+            found[name] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            found[name] = value
+    return found
+
+
+async def _ended(client: Any, run_id: str) -> RunView:
+    from ironclaw_fleet.cli.progress import events_of
+
+    async for _ in events_of(client, run_id):
+        pass
+    return await client.call(api.GET_RUN, run_id=run_id)
+
+
+def _print_outcome(view: RunView, options: Options) -> None:
+    run = view.run
+    if options.json:
+        print_json(view)
+    elif run.reply:
+        say(f"\n{run.reply}")
+    if run.status is not RunStatus.COMPLETE:
+        raise Failed(f"run {run.run_id} is {run.status}: {run.reason}")
+
+
+def _print_why(answer: Why) -> None:
+    if answer.terminal:
+        say(f"{answer.subject} has ended: {answer.state}")
+        return
+    for depth, link in enumerate(answer.chain):
+        say(f"{'  ' * depth}{link.subject}: {link.blocker}, owner {link.owner}, since event {link.event_id}")
+        say(f"{'  ' * depth}  next: {link.next_action}, by {link.deadline:%H:%M:%S} UTC")

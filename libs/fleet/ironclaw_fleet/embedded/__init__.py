@@ -1,0 +1,1 @@
+"""PostgreSQL and Valkey from package-registry binaries, run as children of the fleet."""

@@ -1,0 +1,233 @@
+"""The fleet on one machine: embedded servers, migrations, every service, supervised."""
+
+import asyncio
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from ironclaw_chassis.identity import create_key
+from ironclaw_chassis.settings import PREFIX
+from ironclaw_contracts.enums import SERVICE_PORTS, Service
+from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
+from ironclaw_fleet.embedded.roles import ServiceUrls, ensure_database, ensure_roles
+from ironclaw_fleet.embedded.valkey import EmbeddedValkey
+from ironclaw_fleet.process import ProcessSpec, ProcessState
+from ironclaw_fleet.statedir import FleetRecord, StateDirectory
+from ironclaw_fleet.supervisor import Supervisor
+
+SERVICES: tuple[Service, ...] = (
+    Service.LEDGER,
+    Service.VAULT,
+    Service.CO,
+    Service.WORKER,
+    Service.OBSERVER,
+    Service.INTEGRATION,
+    Service.DUTY_OFFICER,
+    Service.API_GATEWAY,
+)
+WITH_DATABASE = frozenset({Service.LEDGER, Service.API_GATEWAY})
+WITH_REDIS = frozenset({Service.API_GATEWAY, Service.CO, Service.WORKER, Service.DUTY_OFFICER})
+WITH_MODEL = frozenset({Service.CO, Service.WORKER})
+_MODEL_NAMES = ("IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IOINTELLIGENCE_API_KEY")
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_EXTRA_WORKER_PORTS = 100
+_MIGRATION_SECONDS = 60
+
+
+class StartFailed(Exception):
+    """The fleet could not be started; the message says what and what to do."""
+
+
+class FleetOptions(Struct, frozen=True):
+    """How to run: `port_base` is the gateway's port; the other services listen on the ports after it."""
+
+    port_base: int = SERVICE_PORTS[Service.API_GATEWAY]
+    workers: int = 1
+    allowed_roots: tuple[Path, ...] = ()
+
+
+class LocalFleet:
+    """Starts and stops a fleet on a state directory that the caller holds."""
+
+    def __init__(
+        self,
+        state: StateDirectory,
+        options: FleetOptions,
+        environ: Mapping[str, str],
+        changed: Callable[[ProcessState], None] | None = None,
+    ) -> None:
+        self.state = state
+        self.supervisor = Supervisor(changed)
+        self._options = options
+        self._environ = environ
+
+    @property
+    def gateway_url(self) -> str:
+        """Where clients ask."""
+        return f"http://127.0.0.1:{self._options.port_base}"
+
+    async def start(self) -> None:
+        """Start everything and return when every service is ready.
+
+        Raises `StartFailed`, `NotReady`, `NoBinaries` or `DataMismatch`, each with the next step.
+        """
+        self._check_ports()
+        self._make_keys()
+        database, redis_url = await asyncio.gather(self._database(), self._redis())
+        urls = {
+            service: await ensure_roles(database, service.value, self.state.keys) for service in WITH_DATABASE
+        }
+        await asyncio.gather(*(self._migrate(service, urls[service].owner) for service in WITH_DATABASE))
+        for service in SERVICES:
+            self.supervisor.add(self._service(service, urls.get(service), redis_url))
+        for number in range(1, self._options.workers):
+            self.supervisor.add(self._service(Service.WORKER, None, redis_url, number))
+        await self.supervisor.wait_ready()
+        self.state.write_fleet(
+            FleetRecord(pid=os.getpid(), port_base=self._options.port_base, gateway_url=self.gateway_url)
+        )
+
+    async def stop(self) -> None:
+        """Stop services, then the servers below them."""
+        await self.supervisor.stop()
+
+    def _check_ports(self) -> None:
+        for service in SERVICES:
+            port = self._port(service)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError as error:
+                    raise StartFailed(
+                        f"port {port} for {service} is taken; stop what uses it, or choose others: --port-base"
+                    ) from error
+
+    def _make_keys(self) -> None:
+        for service in Service:
+            create_key(self.state.keys, service.value)
+        if not self.state.operator_key.exists():
+            self.state.operator_key.touch(mode=0o600)
+            secret = f"ick_operator_{secrets.token_urlsafe(32)}"
+            self.state.operator_key.write_text(secret, encoding="utf-8")
+
+    async def _database(self) -> str:
+        given = self._environ.get("DATABASE_URL")
+        if given:
+            return await ensure_database(given)
+        postgres = EmbeddedPostgres(self.state, free_port())
+        await asyncio.to_thread(postgres.prepare)
+        self.supervisor.add(postgres.spec())
+        await self.supervisor.wait_ready("postgres")
+        return await ensure_database(postgres.url("postgres"))
+
+    async def _redis(self) -> str:
+        given = self._environ.get("REDIS_URL")
+        if given:
+            return given
+        valkey = EmbeddedValkey(self.state, free_port())
+        valkey.prepare()
+        self.supervisor.add(valkey.spec())
+        await self.supervisor.wait_ready("valkey")
+        return valkey.url
+
+    async def _migrate(self, service: Service, owner_url: str) -> None:
+        env = self._environment(service) | {f"{PREFIX}{service.value.upper()}_MIGRATE_URL": owner_url}
+        process = await asyncio.create_subprocess_exec(
+            *_module(service),
+            "migrate",
+            env=env,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        async with asyncio.timeout(_MIGRATION_SECONDS):
+            said, _ = await process.communicate()
+        if process.returncode != 0:
+            raise StartFailed(f"the migrations of {service} failed: {said.decode(errors='replace')[-2000:]}")
+
+    def _service(
+        self, service: Service, urls: ServiceUrls | None, redis_url: str, number: int = 0
+    ) -> ProcessSpec:
+        port = self._port(service) if number == 0 else self._options.port_base + _EXTRA_WORKER_PORTS + number
+        name = service.value if number == 0 else f"{service.value}-{number + 1}"
+        env = self._environment(service)
+        own = f"{PREFIX}{service.value.upper()}_"
+        if urls is not None:
+            env[f"{own}DATABASE_URL"] = urls.app
+        if service in WITH_REDIS:
+            env["REDIS_URL"] = redis_url
+        if service in WITH_MODEL:
+            env |= {name: self._environ[name] for name in _MODEL_NAMES if self._environ.get(name)}
+        if service is Service.API_GATEWAY:
+            env[f"{own}BOOTSTRAP_KEY_FILE"] = str(self.state.operator_key)
+        if service is Service.VAULT and self._options.allowed_roots:
+            roots = [str(root) for root in self._options.allowed_roots]
+            env[f"{own}ALLOWED_ROOTS"] = ",".join([*roots, env.get(f"{own}ALLOWED_ROOTS", "")]).strip(",")
+        if number:
+            env[f"{own}PORT"] = str(port)
+        return ProcessSpec(
+            name=name,
+            argv=_module(service),
+            env=env,
+            log_path=self.state.logs / f"{name}.log",
+            ready=lambda: is_ready(port),
+        )
+
+    def _environment(self, service: Service) -> dict[str, str]:
+        """Return what a service sees: its own settings and the shared ones, no other service's, no secret."""
+        others = tuple(f"{PREFIX}{other.value.upper()}_" for other in Service if other is not service)
+        env = {
+            name: value
+            for name, value in self._environ.items()
+            if name in _PASSED_ON
+            or (name.startswith(PREFIX) and not name.startswith(others) and name not in _MODEL_NAMES)
+        }
+        env.pop("IRONCLAW_API_KEY", None)
+        return env | {
+            "IRONCLAW_HOME": str(self.state.path),
+            "IRONCLAW_PORT_BASE": str(self._options.port_base),
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _port(self, service: Service) -> int:
+        return self._options.port_base + SERVICE_PORTS[service] - SERVICE_PORTS[Service.API_GATEWAY]
+
+
+def _module(service: Service) -> list[str]:
+    return [sys.executable, "-m", f"ironclaw_{service.value}"]
+
+
+def free_port() -> int:
+    """Return a free port of the loopback interface, below those that outgoing connections take."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def is_ready(port: int) -> bool:
+    """Ask a service's GET /ready."""
+    try:
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            status = await reader.readline()
+            writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return b" 200 " in status
+
+
+def with_dotenv(environ: Mapping[str, str], path: Path) -> dict[str, str]:
+    """Return the environment with what a `.env` file adds; what is set already wins."""
+    found: dict[str, str] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name, equals, value = line.strip().removeprefix("export ").partition("=")
+            if equals and not name.startswith("#"):
+                found[name.strip()] = value.strip().strip("\"'")
+    return {**found, **environ}

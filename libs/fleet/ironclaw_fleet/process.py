@@ -1,0 +1,111 @@
+"""A child process as the supervisor knows it, and how it is started so that it never outlives us."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from msgspec import Struct, field
+
+_PR_SET_PDEATHSIG = 1
+_LOG_BYTES_MAX = 10 * 1024 * 1024
+
+Probe = Callable[[], Awaitable[bool]]
+
+
+class ProcessSpec(Struct, frozen=True, kw_only=True):
+    """What to run. `user` is a uid to drop to; `ready` says when others may depend on it."""
+
+    name: str
+    argv: list[str]
+    env: dict[str, str]
+    log_path: Path
+    ready: Probe
+    depends_on: tuple[str, ...] = ()
+    cwd: Path | None = None
+    user: int | None = None
+    stop_signal: int = signal.SIGTERM
+    stop_seconds: float = 5.0
+    ready_seconds: float = 30.0
+
+
+class Phase(StrEnum):
+    """Where a process stands."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    READY = "ready"
+    BACKOFF = "backoff"
+    STOPPED = "stopped"
+
+
+class ProcessState(Struct, frozen=True):
+    """What a status table shows of a process."""
+
+    name: str
+    phase: Phase
+    since: datetime
+    pid: int | None = None
+    restarts: int = 0
+    exit_code: int | None = None
+    detail: str = field(default="")
+
+
+def _die_with_parent(parent: int) -> Callable[[], None]:
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def apply() -> None:
+        # Runs in the child after it dropped its user, which clears the setting, and before it executes.
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # the parent died before the setting took hold
+            os._exit(1)
+
+    return apply
+
+
+async def spawn(spec: ProcessSpec) -> asyncio.subprocess.Process:
+    """Start a process in a session of its own, its output appended to its log."""
+    _rotate(spec.log_path)
+    with spec.log_path.open("ab") as log:
+        return await asyncio.create_subprocess_exec(
+            *spec.argv,
+            env=spec.env,
+            cwd=spec.cwd,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=_die_with_parent(os.getpid()),
+            user=spec.user,
+            group=spec.user,
+            extra_groups=None if spec.user is None else [],
+        )
+
+
+def _rotate(log_path: Path) -> None:
+    """Put a large log aside; one former log is kept."""
+    if log_path.exists() and log_path.stat().st_size > _LOG_BYTES_MAX:
+        log_path.replace(log_path.with_suffix(".log.1"))
+
+
+async def end(process: asyncio.subprocess.Process, number: int, seconds: float) -> None:
+    """End a process politely within some seconds, then its whole group without asking."""
+    if process.returncode is None:
+        _signal(process.pid, number, group=False)
+        try:
+            async with asyncio.timeout(seconds):
+                await process.wait()
+        except TimeoutError:
+            pass
+    _signal(process.pid, signal.SIGKILL, group=True)
+    await process.wait()
+
+
+def _signal(pid: int, number: int, *, group: bool) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, number) if group else os.kill(pid, number)
