@@ -16,11 +16,14 @@ async def hint_from_ledger(
     types: Iterable[EventType],
     key: Literal["run_id", "order_id", "theater_id"],
 ) -> None:
-    """Nudge the reconciler with `key` of each event of these types, for ever."""
+    """Nudge the reconciler with `key` of each event of these types, for ever.
+
+    Whenever the stream begins anew the reconciler sweeps, since events may have passed before.
+    """
     wanted = tuple(types)
 
     async def follow() -> None:
-        async for event in ledger.follow(wanted):
+        async for event in ledger.follow(wanted, connected=reconciler.sweep_now):
             value = getattr(event, key)
             if value is not None:
                 reconciler.nudge(value)

@@ -4,7 +4,7 @@ Following is a hint (DESIGN, "level-triggered, edge-hinted"): a reconciler that 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import msgspec
 import structlog
@@ -64,19 +64,28 @@ class LedgerClient:
             cursor = page.next_cursor
 
     async def follow(
-        self, types: Iterable[EventType] | None = None, run_id: str | None = None, after: int = -1
+        self,
+        types: Iterable[EventType] | None = None,
+        run_id: str | None = None,
+        after: int = -1,
+        connected: Callable[[], None] | None = None,
     ) -> AsyncIterator[Event]:
         """Yield events as they are committed, reconnecting for ever; `after` -1 starts at the head.
 
-        A reconnection resumes after the last event seen, so that nothing between is skipped.
+        A reconnection resumes after the last event seen, so that nothing between is skipped. `connected` is
+        called each time the stream stands: what came before that was not streamed.
         """
         wanted = ",".join(types) if types is not None else None
         pause, longest = _RECONNECT_SECONDS
         while True:
             try:
                 query = api.StreamQuery(after=after, types=wanted, run_id=run_id)
+                fresh = True
                 async for line in self._client.lines(api.STREAM_EVENTS, query):
                     pause = _RECONNECT_SECONDS[0]
+                    if fresh and connected is not None:
+                        connected()
+                    fresh = False
                     if line.startswith(b"data:"):
                         event = msgspec.json.decode(line[5:].strip(), type=Event)
                         after = event.seq

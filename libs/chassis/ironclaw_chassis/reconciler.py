@@ -6,6 +6,7 @@ more round, a failure is retried with backoff, and the timer finds what no hint 
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -46,6 +47,7 @@ class Reconciler:
         self._working: set[str] = set()
         self._again: set[str] = set()
         self._failures: dict[str, int] = {}
+        self._sweep_due = asyncio.Event()
 
     def nudge(self, key: str) -> None:
         """Hint that a key may need work."""
@@ -54,6 +56,10 @@ class Reconciler:
         elif key not in self._queued:
             self._queued.add(key)
             self._queue.put_nowait(key)
+
+    def sweep_now(self) -> None:
+        """Have the timer list all keys at once."""
+        self._sweep_due.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -102,12 +108,15 @@ class Reconciler:
 
     async def _sweep(self) -> None:
         while True:
+            self._sweep_due.clear()
             try:
                 async for key in self._list_keys():
                     self.nudge(key)
             except Exception as error:
                 log.warning("sweep failed", reconciler=self.name, reason=str(error))
-            await asyncio.sleep(self._period_seconds)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._period_seconds):
+                    await self._sweep_due.wait()
 
 
 async def forever(name: str, step: Callable[[], Awaitable[None]], pause_seconds: float) -> None:

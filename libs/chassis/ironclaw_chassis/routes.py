@@ -257,9 +257,13 @@ def _answered(endpoint: Endpoint[Any, Any, Any], answer: Any) -> Any:
 
 
 async def _messages(events: AsyncIterator[StreamEvent]) -> AsyncIterator[ServerSentEventMessage]:
-    """Yield the events, and a comment whenever none came for a while, so that dead peers are noticed."""
+    """Yield the events, and a comment at the start and whenever none came for a while.
+
+    The first comment tells a follower that it misses nothing from here on, the others notice dead peers.
+    """
     pending = asyncio.ensure_future(anext(events, None))
     try:
+        yield ServerSentEventMessage(data=None, comment="following")
         while True:
             done, _ = await asyncio.wait({pending}, timeout=PING_SECONDS)
             if not done:

@@ -60,5 +60,6 @@ async def rebuild(*, options: Options = PLAIN) -> None:
 
 def _said(found: Verification) -> str:
     if found.ok:
-        return f"the chain holds: {found.events} events, {found.checkpoints} signed checkpoints, head {found.head_hash[:16]}"
+        signed = f"{found.checkpoints} signed checkpoints"
+        return f"the chain holds: {found.events} events, {signed}, head {found.head_hash[:16]}"
     return f"the chain is broken at seq {found.bad_seq}: {found.reason}"
