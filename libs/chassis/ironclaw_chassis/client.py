@@ -104,13 +104,15 @@ class ServiceClient:
     ) -> AsyncIterator[bytes]:
         """Iterate over the lines of an endpoint of form `lines` or `events`, as they arrive."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=60)
-        async with self._request(endpoint, None, query, path, timeout) as response:
-            await _raise_for(endpoint, response)
-            try:
+        try:
+            async with self._request(endpoint, None, query, path, timeout) as response:
+                await _raise_for(endpoint, response)
                 async for line in response.content:
                     yield line
-            except (aiohttp.ClientError, TimeoutError) as error:
-                raise Unavailable(f"{endpoint.service} broke off {endpoint.name}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unavailable(
+                f"{endpoint.service} broke off {endpoint.name}: {type(error).__name__}"
+            ) from error
 
     async def _retrying(
         self, endpoint: Endpoint[Any, Any, Any], body: object, query: object, path: dict[str, str]

@@ -37,6 +37,7 @@ _MODEL_NAMES = ("IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IOINTELLIGENC
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _EXTRA_WORKER_PORTS = 100
 _MIGRATION_SECONDS = 60
+_ROW_FIRST, _ROW_LAST, _ROWS_TRIED = 18_000, 30_000, 50
 
 
 class StartFailed(Exception):
@@ -80,7 +81,8 @@ class LocalFleet:
         self._make_keys()
         database, redis_url = await asyncio.gather(self._database(), self._redis())
         urls = {
-            service: await ensure_roles(database, service.value, self.state.keys) for service in WITH_DATABASE
+            service: await ensure_roles(database, service.value, self.state.keys)
+            for service in sorted(WITH_DATABASE)
         }
         await asyncio.gather(*(self._migrate(service, urls[service].owner) for service in WITH_DATABASE))
         for service in SERVICES:
@@ -99,14 +101,10 @@ class LocalFleet:
     def _check_ports(self) -> None:
         for service in SERVICES:
             port = self._port(service)
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("127.0.0.1", port))
-                except OSError as error:
-                    raise StartFailed(
-                        f"port {port} for {service} is taken; stop what uses it, or choose others: --port-base"
-                    ) from error
+            if not _is_free(port):
+                raise StartFailed(
+                    f"port {port} for {service} is taken; stop what uses it, or choose others: --port-base"
+                )
 
     def _make_keys(self) -> None:
         for service in Service:
@@ -153,7 +151,8 @@ class LocalFleet:
     def _service(
         self, service: Service, urls: ServiceUrls | None, redis_url: str, number: int = 0
     ) -> ProcessSpec:
-        port = self._port(service) if number == 0 else self._options.port_base + _EXTRA_WORKER_PORTS + number
+        extra = self._options.port_base + _EXTRA_WORKER_PORTS + number
+        port = extra if number else self._port(service)
         name = service.value if number == 0 else f"{service.value}-{number + 1}"
         env = self._environment(service)
         own = f"{PREFIX}{service.value.upper()}_"
@@ -202,11 +201,28 @@ def _module(service: Service) -> list[str]:
     return [sys.executable, "-m", f"ironclaw_{service.value}"]
 
 
+def free_port_row(length: int = 20) -> int:
+    """Return the first of a row of free loopback ports, below those that outgoing connections take."""
+    for _ in range(_ROWS_TRIED):
+        first = secrets.randbelow((_ROW_LAST - _ROW_FIRST) // length) * length + _ROW_FIRST
+        if all(_is_free(port) for port in range(first, first + length)):
+            return first
+    raise StartFailed(f"no {length} free ports in a row between {_ROW_FIRST} and {_ROW_LAST}")
+
+
 def free_port() -> int:
-    """Return a free port of the loopback interface, below those that outgoing connections take."""
+    """Return a free loopback port, below those that outgoing connections take."""
+    return free_port_row(1)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 async def is_ready(port: int) -> bool:

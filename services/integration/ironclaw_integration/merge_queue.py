@@ -187,7 +187,7 @@ class MergeQueue:
     ) -> None:
         events = [_event(kind, payload, order, ordinal)]
         if started is not None:
-            # A merge tried again, on another mainline or after a hold, starts again: last_seq tells them apart.
+            # A merge tried again (another mainline, after a hold) starts again: last_seq tells them apart.
             begun = f"{ordinal}-{order.last_seq}"
             events = [
                 _event(EventType.INTEGRATION_STARTED, started, order, begun),

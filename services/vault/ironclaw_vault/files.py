@@ -26,7 +26,7 @@ class Files:
         return api.TheaterFiles(commit=commit, files=files, truncated=len(entries) > query.limit)
 
     async def read(self, theater_id: str, query: api.FileQuery) -> bytes:
-        """Return the bytes of a file. Raises `NotFound`, `TooLarge`, `BadRequest` for a path that leads out."""
+        """Return the bytes of a file. Raises `NotFound`, `TooLarge`, `BadRequest` for an unsafe path."""
         repository = await self._theaters.repository(theater_id)
         commit = query.commit or await repository.mainline_head()
         try:

@@ -13,12 +13,11 @@ from ironclaw_fleet.cli.machine import running_fleet
 from ironclaw_fleet.cli.output import print_table, say
 from ironclaw_fleet.cli.progress import follow_run
 from ironclaw_fleet.cli.session import Failed, gateway
-from ironclaw_fleet.local import free_port
+from ironclaw_fleet.local import free_port_row
 from ironclaw_fleet.statedir import StateDirectory
 
 _MESSAGE = "Summarize every document under docs/ and write one overview of the whole handbook."
 _THEATER = "handbook"
-_PORTS = 20
 
 
 async def demo(*, source: Path = Path("examples/handbook"), message: str = _MESSAGE) -> None:
@@ -36,7 +35,7 @@ async def demo(*, source: Path = Path("examples/handbook"), message: str = _MESS
     started = time.monotonic()
     say("Starting a fleet on embedded PostgreSQL and Valkey")
     async with running_fleet(
-        state, port_base=_free_ports(), workers=1, allowed_roots=(source.absolute(),), quiet=True
+        state, port_base=free_port_row(), workers=1, allowed_roots=(source.absolute(),), quiet=True
     ):
         say(f"  ready in {time.monotonic() - started:.1f} s, state in {state.path}")
         async with gateway(state.path) as client:
@@ -68,9 +67,7 @@ async def _prove(client: ServiceClient, view: RunView, took: float) -> None:
     offline = verify_lines(lines)
     online = await client.call(api.VERIFY_CHAIN)
     merged = sum(1 for order in view.orders if order.phase is OrderPhase.INTEGRATED)
-    say(
-        f"\n{merged} of {len(view.orders)} orders merged in {took:.1f} s; run {view.run.run_id} is {view.run.status}"
-    )
+    say(f"\n{merged} of {len(view.orders)} orders merged in {took:.1f} s; the run is {view.run.status}")
     say(
         f"ledger: {online.events} events, chain {'holds' if online.ok else 'BROKEN'} in the service,"
         f" {'holds' if offline.ok else 'BROKEN'} in an export checked on its own"
@@ -79,8 +76,3 @@ async def _prove(client: ServiceClient, view: RunView, took: float) -> None:
         raise Failed(f"the chain is broken: {online.reason or offline.reason}")
     if view.run.status is not RunStatus.COMPLETE or merged != len(view.orders) or merged == 0:
         raise Failed(f"not everything was merged: {view.run.reason}")
-
-
-def _free_ports() -> int:
-    """Return the first of a row of ports that is very likely free."""
-    return min(free_port(), 65_000 - _PORTS)

@@ -1,0 +1,144 @@
+"""Real parts for all tests: PostgreSQL and Valkey (containers where an engine runs, else embedded), a fleet."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from ironclaw_chassis.identity import create_key
+from ironclaw_contracts.enums import Service
+from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
+from ironclaw_fleet.embedded.roles import ensure_database
+from ironclaw_fleet.embedded.valkey import EmbeddedValkey
+from ironclaw_fleet.local import free_port
+from ironclaw_fleet.process import ProcessSpec
+from ironclaw_fleet.statedir import StateDirectory
+from tests.support.fleet import FleetUnderTest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def docker_runs() -> bool:
+    """Whether a container engine answers on this machine."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
+        try:
+            probe.connect("/var/run/docker.sock")
+        except OSError:
+            return False
+    return True
+
+
+def _run(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
+    log = spec.log_path.open("ab")
+    return subprocess.Popen(
+        spec.argv,
+        env=spec.env,
+        cwd=spec.cwd,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        user=spec.user,
+        group=spec.user,
+        extra_groups=None if spec.user is None else [],
+    )
+
+
+def _wait(spec: ProcessSpec) -> None:
+    async def ready() -> None:
+        async with asyncio.timeout(60):
+            while not await spec.ready():
+                await asyncio.sleep(0.03)
+
+    asyncio.run(ready())
+
+
+@pytest.fixture(scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory) -> StateDirectory:
+    """A state directory for the session's servers."""
+    found = StateDirectory(tmp_path_factory.mktemp("state"))
+    found.create()
+    for parent in found.path.parents[:2]:
+        parent.chmod(0o711)  # pytest closes its folders; the server runs as nobody when the tests run as root
+    return found
+
+
+@pytest.fixture(scope="session")
+def postgres_url(state: StateDirectory) -> Iterator[str]:
+    """The superuser's URL of a real PostgreSQL."""
+    if docker_runs():
+        from testcontainers.postgres import PostgresContainer
+
+        with PostgresContainer("postgres:17-trixie", driver=None) as container:
+            yield container.get_connection_url()
+        return
+    server = EmbeddedPostgres(state, free_port())
+    server.prepare()
+    process = _run(server.spec())
+    try:
+        _wait(server.spec())
+        yield server.url("postgres")
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def valkey_url(state: StateDirectory) -> Iterator[str]:
+    """The URL of a real Valkey."""
+    if docker_runs():
+        from testcontainers.redis import RedisContainer
+
+        with RedisContainer("valkey/valkey:8-trixie") as container:
+            yield f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}"
+        return
+    server = EmbeddedValkey(state, free_port())
+    server.prepare()
+    process = _run(server.spec())
+    try:
+        _wait(server.spec())
+        yield server.url
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key pair for every service."""
+    folder = tmp_path_factory.mktemp("keys")
+    for service in Service:
+        create_key(folder, service.value)
+    return folder
+
+
+@pytest.fixture
+async def database_url(postgres_url: str) -> AsyncIterator[str]:
+    """The superuser's URL of an empty database of the test's own."""
+    import asyncpg
+
+    name = f"test_{os.urandom(6).hex()}"
+    admin = await asyncpg.connect(postgres_url)
+    await admin.execute(f"create database {name}")
+    try:
+        yield postgres_url.rsplit("/", 1)[0] + f"/{name}"
+    finally:
+        await admin.execute(f"drop database {name} with (force)")
+        await admin.close()
+
+
+@pytest.fixture(scope="session")
+def fleet(
+    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, valkey_url: str
+) -> Iterator[FleetUnderTest]:
+    """A running fleet, shared by the tests that do not harm it."""
+    asyncio.run(ensure_database(postgres_url))
+    home = tmp_path_factory.mktemp("fleet")
+    environ = {"DATABASE_URL": postgres_url, "REDIS_URL": valkey_url}
+    allowed = ("--allow", str(tmp_path_factory.getbasetemp()))
+    with FleetUnderTest.started(home, environ, allowed) as running:
+        yield running

@@ -1,0 +1,155 @@
+"""A fleet as a test sees it: the command line, the gateway, and its processes to do harm to."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from ironclaw_chassis.client import Addresses, ServiceClient
+from ironclaw_chassis.identity import Identity
+from ironclaw_chassis.settings import ServiceSettings
+from ironclaw_contracts.enums import Service
+from ironclaw_fleet.cli.session import gateway
+from ironclaw_fleet.local import free_port_row
+from ironclaw_fleet.statedir import StateDirectory
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 20.0
+
+
+class FleetUnderTest:
+    """`ironclaw up` in a process of its own, on free ports."""
+
+    def __init__(self, home: Path, environ: Mapping[str, str], arguments: tuple[str, ...]) -> None:
+        self.state = StateDirectory(home)
+        self.port_base = free_port_row()
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("IRONCLAW_")},
+            "IRONCLAW_HOME": str(home),
+            "IRONCLAW_LOG_LEVEL": "info",
+            **environ,
+        }
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    @contextmanager
+    def started(
+        cls, home: Path, environ: Mapping[str, str] | None = None, arguments: tuple[str, ...] = ()
+    ) -> Iterator[Self]:
+        """Run a fleet while the context is open."""
+        fleet = cls(home, environ or {}, arguments)
+        fleet.up()
+        try:
+            yield fleet
+        finally:
+            fleet.down()
+
+    def up(self) -> None:
+        """Start the fleet and wait until it is ready."""
+        self.state.create()
+        with (self.state.logs / "fleet.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "ironclaw_fleet", "up", "--port-base", str(self.port_base)),
+                    *self._arguments,
+                ],
+                env=self.environ,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while self.state.read_fleet() is None:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the fleet did not start:\n{self.log('fleet')}")
+            time.sleep(0.05)
+
+    def down(self) -> None:
+        """Stop the fleet as Ctrl-C would."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(_STOP_SECONDS)
+
+    @property
+    def pid(self) -> int:
+        """The supervisor's pid."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def url(self) -> str:
+        """The gateway's URL."""
+        return f"http://127.0.0.1:{self.port_base}"
+
+    @property
+    def operator_key(self) -> str:
+        """The secret of the operator's key."""
+        return self.state.operator_key.read_text().strip()
+
+    def pids(self, name: str) -> list[int]:
+        """The pids of a service's processes (`postgres` and `valkey-server` too)."""
+        wanted = f"ironclaw_{name}" if name in set(Service) else name
+        found: list[int] = []
+        for entry in Path("/proc").iterdir():
+            try:
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except (OSError, ValueError, IndexError):
+                continue
+            if (
+                entry.name.isdecimal()
+                and parent == self.pid
+                and any(w.decode(errors="replace").endswith(wanted) for w in words)
+            ):
+                found.append(int(entry.name))
+        return found
+
+    def kill(self, name: str, number: int = signal.SIGKILL) -> int:
+        """Send a signal to every process of a service; return how many there were."""
+        found = self.pids(name)
+        for pid in found:
+            os.kill(pid, number)
+        return len(found)
+
+    def log(self, name: str) -> str:
+        """The end of a process's log."""
+        path = self.state.logs / f"{name}.log"
+        return path.read_text(errors="replace")[-4000:] if path.exists() else "(no log)"
+
+    def cli(self, *arguments: str, code: int | None = 0, stdin: str | None = None) -> str:
+        """Run the `ironclaw` command against this fleet and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "ironclaw_fleet", *arguments],
+            env=self.environ,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=180,
+        )
+        assert code is None or done.returncode == code, (
+            f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        )
+        return done.stdout + (done.stderr if code != 0 else "")
+
+    def cli_json(self, *arguments: str) -> Any:
+        """Run the command with --json and return what it printed, decoded."""
+        return json.loads(self.cli(*arguments, "--json"))
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[ServiceClient]:
+        """A client of the gateway with the operator's key."""
+        async with gateway(self.state.path) as client:
+            yield client
+
+    @asynccontextmanager
+    async def as_service(self, service: Service) -> AsyncIterator[ServiceClient]:
+        """A client with a service's own identity, for what no person may call."""
+        settings = ServiceSettings(port_base=self.port_base)
+        async with ServiceClient(Identity.load(service, self.state.keys), Addresses(settings, {})) as client:
+            yield client
