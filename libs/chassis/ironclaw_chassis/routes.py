@@ -18,6 +18,7 @@ import msgspec
 from litestar import HttpMethod, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
+from litestar.params import FromPath, JSONBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
 from litestar.types import Guard
 from msgspec import Struct
@@ -164,9 +165,9 @@ def _build(
 def _sign(handle: Any, endpoint: Endpoint[Any, Any, Any]) -> None:
     """Give the generic wrapper the signature of this endpoint, for routing and for the OpenAPI document."""
     hints: dict[str, Any] = {"request": ContractRequest}
-    hints |= dict.fromkeys(endpoint.parameters, str)
+    hints |= dict.fromkeys(endpoint.parameters, FromPath[str])
     if endpoint.body is not Nothing:
-        hints["data"] = endpoint.body
+        hints["data"] = JSONBody[endpoint.body]
     returned: Any = {
         "json": Envelope[endpoint.answer],
         "events": ServerSentEvent,

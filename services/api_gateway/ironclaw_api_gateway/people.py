@@ -9,7 +9,7 @@ from ironclaw_api_gateway.keys import make_secret, parse_secret
 from ironclaw_api_gateway.limits import RateLimiter
 from ironclaw_api_gateway.store import Store, StoredKey
 from ironclaw_chassis.authentication import CallerIdentity, bearer
-from ironclaw_contracts.endpoints.api_gateway import ApiKey, ApiKeys, KeyRequest, NewKey
+from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
 from ironclaw_contracts.enums import Role
 from ironclaw_contracts.errors import NotFound, Unauthenticated
 

@@ -8,7 +8,7 @@ import asyncpg
 from msgspec import Struct
 
 from ironclaw_chassis.database import open_pool
-from ironclaw_contracts.endpoints.api_gateway import ApiKey, KeyRequest
+from ironclaw_contracts.access import ApiKey, KeyRequest
 from ironclaw_contracts.enums import Role
 from ironclaw_contracts.errors import Unavailable
 

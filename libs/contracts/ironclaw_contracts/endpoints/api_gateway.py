@@ -1,10 +1,10 @@
 """The gateway's endpoints (seed 3.1): the only surface that people and programs outside the fleet see."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
+from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
 from ironclaw_contracts.artifacts import Artifact, Constraints, RelativePath, Text
 from ironclaw_contracts.chain import ExportedEvent, Verification
 from ironclaw_contracts.endpoint import OPERATORS, USERS, Endpoint, Nothing
@@ -24,7 +24,7 @@ from ironclaw_contracts.endpoints.ledger import (
 )
 from ironclaw_contracts.endpoints.observer import TheaterPatrol
 from ironclaw_contracts.endpoints.vault import LogQuery, Theater, TheaterLog, TheaterRequest, Theaters
-from ironclaw_contracts.enums import Role, RunStatus, Service
+from ironclaw_contracts.enums import RunStatus, Service
 from ironclaw_contracts.events import Event
 from ironclaw_contracts.ids import Id
 from ironclaw_contracts.plan import Budget
@@ -69,38 +69,6 @@ class FollowQuery(Struct, frozen=True):
 
 class ArtifactQuery(Struct, frozen=True):
     path: RelativePath
-
-
-class KeyRequest(Struct, frozen=True):
-    """A key for a person or program: `rate_per_minute` refills a token bucket of `burst` tokens."""
-
-    name: Id
-    role: Role = Role.USER
-    rate_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 600
-    burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
-
-
-class ApiKey(Struct, frozen=True):
-    """A key as listed: never its secret."""
-
-    key_id: str
-    name: str
-    role: Role
-    rate_per_minute: int
-    burst: int
-    created_at: datetime
-    revoked_at: datetime | None
-
-
-class NewKey(Struct, frozen=True):
-    """`secret` is shown this once."""
-
-    key: ApiKey
-    secret: str
-
-
-class ApiKeys(Struct, frozen=True):
-    keys: list[ApiKey]
 
 
 class ServiceStatus(Struct, frozen=True):

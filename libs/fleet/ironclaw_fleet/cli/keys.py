@@ -2,6 +2,7 @@
 
 from cyclopts import App
 
+from ironclaw_contracts.access import KeyRequest
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import Role
 from ironclaw_fleet.cli.output import PLAIN, Options, ago, print_json, print_table, say
@@ -23,7 +24,7 @@ async def create(
     rate: Calls a minute.
     burst: Calls at once.
     """
-    request = api.KeyRequest(name=name, role=role, rate_per_minute=rate, burst=burst)
+    request = KeyRequest(name=name, role=role, rate_per_minute=rate, burst=burst)
     async with gateway() as client:
         made = await client.call(api.CREATE_KEY, request)
     print_json(made) if options.json else say(

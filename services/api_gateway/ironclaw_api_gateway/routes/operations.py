@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from ironclaw_api_gateway.parts import Gateway
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.routes import Call, Routes
+from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
 from ironclaw_contracts.chain import Verification
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import ALL, duty_officer, integration, ledger, observer, vault
@@ -58,15 +59,15 @@ def add_operation_routes(routes: Routes, client: ServiceClient, gateway: Gateway
         return api.FleetStatus(services=await asyncio.gather(*(_status(client, s) for s in others)))
 
     @routes.serve(api.CREATE_KEY)
-    async def create_key(call: Call[api.KeyRequest, Nothing]) -> api.NewKey:
+    async def create_key(call: Call[KeyRequest, Nothing]) -> NewKey:
         return await gateway.people.create(call.body)
 
     @routes.serve(api.LIST_KEYS)
-    async def list_keys(_: Call[Nothing, Nothing]) -> api.ApiKeys:
+    async def list_keys(_: Call[Nothing, Nothing]) -> ApiKeys:
         return await gateway.people.listed()
 
     @routes.serve(api.REVOKE_KEY)
-    async def revoke_key(call: Call[Nothing, Nothing]) -> api.ApiKey:
+    async def revoke_key(call: Call[Nothing, Nothing]) -> ApiKey:
         return await gateway.people.revoke(call.path["key_id"])
 
 

@@ -1,0 +1,6 @@
+"""The ledger's tables: the only place with SQL."""
+
+from ironclaw_ledger.store.reading import Store
+from ironclaw_ledger.store.transaction import Transaction
+
+__all__ = ["Store", "Transaction"]

@@ -1,0 +1,22 @@
+"""Rows of the ledger's tables as structs."""
+
+from typing import Any
+
+import msgspec
+
+from ironclaw_contracts.events import Event
+from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
+from ironclaw_ledger.append import event_from_body
+
+decode_run = msgspec.json.Decoder(RunSnapshot).decode
+decode_order = msgspec.json.Decoder(OrderSnapshot).decode
+
+
+def lease_of(row: Any) -> Lease:
+    """Return a row of leases."""
+    return Lease(row["order_id"], row["attempt"], row["unit_id"], row["expires_at"])
+
+
+def event_of(row: Any) -> Event:
+    """Return a row of events, with the hash of the one before."""
+    return event_from_body(row["body"], row["prev_hash"], row["hash"])

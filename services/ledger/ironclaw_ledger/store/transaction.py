@@ -1,0 +1,167 @@
+"""The append transaction: what it loads, what it writes."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ironclaw_contracts.chain import GENESIS_HASH, Checkpoint
+from ironclaw_contracts.endpoints.ledger import Appended
+from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
+from ironclaw_ledger.append import State
+from ironclaw_ledger.fold import as_text
+from ironclaw_ledger.store.rows import decode_order, decode_run, lease_of
+
+CHANNEL = "ironclaw_ledger"
+
+_INSERT_EVENTS = """
+insert into events (seq, event_id, ts, type, theater_id, run_id, order_id, source, fingerprint, body, hash)
+select * from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[],
+                     $7::text[], $8::text[], $9::bytea[], $10::text[], $11::text[])
+"""
+_UPSERT_RUNS = """
+insert into runs (run_id, theater_id, status, first_seq, last_seq, snapshot)
+select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::text[])
+on conflict (run_id) do update
+set status = excluded.status, last_seq = excluded.last_seq, snapshot = excluded.snapshot
+"""
+_UPSERT_ORDERS = """
+insert into orders (order_id, run_id, theater_id, phase, status, first_seq, last_seq, snapshot)
+select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[], $7::bigint[],
+                     $8::text[])
+on conflict (order_id) do update
+set phase = excluded.phase, status = excluded.status, last_seq = excluded.last_seq,
+    snapshot = excluded.snapshot
+"""
+
+
+class Transaction:
+    """One append transaction, holding the lock that makes seq gap-free and the chain linear."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def load(self, event_ids: list[str], order_ids: set[str], run_ids: set[str]) -> State:
+        """Return all that deciding the group needs: the head, known events, snapshots, leases."""
+        fetch = self._connection.fetch
+        head = await self._connection.fetchrow("select seq, hash from events order by seq desc limit 1")
+        known_rows = await fetch(
+            "select event_id, seq, ts, hash, fingerprint from events where event_id = any($1)", event_ids
+        )
+        orders = await self._orders(order_ids) if order_ids else {}
+        needed = {d for order in orders.values() for d in order.depends_on} - set(orders)
+        if needed:
+            orders |= await self._orders(needed)
+        run_ids = run_ids | {order.run_id for order in orders.values()}
+        run_rows = (
+            await fetch("select snapshot from runs where run_id = any($1)", list(run_ids)) if run_ids else []
+        )
+        lease_rows = (
+            await fetch("select * from leases where order_id = any($1)", list(orders)) if orders else []
+        )
+        runs = [decode_run(row["snapshot"]) for row in run_rows]
+        return State(
+            seq=head["seq"] if head else 0,
+            head=head["hash"] if head else GENESIS_HASH,
+            runs={run.run_id: run for run in runs},
+            orders=orders,
+            leases={row["order_id"]: lease_of(row) for row in lease_rows},
+            known={
+                row["event_id"]: (
+                    row["fingerprint"],
+                    Appended(row["event_id"], row["seq"], row["ts"], row["hash"], duplicate=False),
+                )
+                for row in known_rows
+            },
+        )
+
+    async def _orders(self, ids: Iterable[str]) -> dict[str, OrderSnapshot]:
+        rows = await self._connection.fetch("select snapshot from orders where order_id = any($1)", list(ids))
+        return {order.order_id: order for order in (decode_order(row["snapshot"]) for row in rows)}
+
+    async def save(self, state: State, checkpoints: list[Checkpoint]) -> None:
+        """Write what the group changed, and tell the other replicas."""
+        rows = state.rows
+        await self._connection.execute(
+            _INSERT_EVENTS,
+            [r.event.seq for r in rows],
+            [r.event.event_id for r in rows],
+            [r.event.ts for r in rows],
+            [r.event.type.value for r in rows],
+            [r.event.theater_id for r in rows],
+            [r.event.run_id for r in rows],
+            [r.event.order_id for r in rows],
+            [r.event.source for r in rows],
+            [r.fingerprint for r in rows],
+            [r.body.decode() for r in rows],
+            [r.event.hash for r in rows],
+        )
+        await upsert_runs(self._connection, state.changed_runs.values())
+        await upsert_orders(self._connection, state.changed_orders.values())
+        await self._save_leases(state.changed_leases)
+        for checkpoint in checkpoints:
+            await _insert_checkpoint(self._connection, checkpoint)
+        await self._connection.execute("select pg_notify($1, $2)", CHANNEL, str(state.seq))
+
+    async def replace_snapshots(self, runs: Iterable[RunSnapshot], orders: Iterable[OrderSnapshot]) -> None:
+        """Replace every snapshot by the given ones."""
+        await self._connection.execute("delete from runs")
+        await self._connection.execute("delete from orders")
+        await upsert_runs(self._connection, runs)
+        await upsert_orders(self._connection, orders)
+
+    async def _save_leases(self, leases: dict[str, Lease | None]) -> None:
+        for order_id, lease in leases.items():
+            if lease is None:
+                await self._connection.execute("delete from leases where order_id = $1", order_id)
+            else:
+                await self._connection.execute(
+                    "insert into leases (order_id, attempt, unit_id, expires_at) values ($1, $2, $3, $4)"
+                    " on conflict (order_id) do update set attempt = excluded.attempt,"
+                    " unit_id = excluded.unit_id, expires_at = excluded.expires_at",
+                    order_id,
+                    lease.attempt,
+                    lease.unit_id,
+                    lease.expires_at,
+                )
+
+
+async def upsert_runs(connection: Any, runs: Iterable[RunSnapshot]) -> None:
+    """Write run snapshots."""
+    listed = list(runs)
+    if listed:
+        await connection.execute(
+            _UPSERT_RUNS,
+            [r.run_id for r in listed],
+            [r.theater_id for r in listed],
+            [r.status.value for r in listed],
+            [r.first_seq for r in listed],
+            [r.last_seq for r in listed],
+            [as_text(r) for r in listed],
+        )
+
+
+async def upsert_orders(connection: Any, orders: Iterable[OrderSnapshot]) -> None:
+    """Write order snapshots."""
+    listed = list(orders)
+    if listed:
+        await connection.execute(
+            _UPSERT_ORDERS,
+            [o.order_id for o in listed],
+            [o.run_id for o in listed],
+            [o.theater_id for o in listed],
+            [o.phase.value for o in listed],
+            [o.status.value for o in listed],
+            [o.first_seq for o in listed],
+            [o.last_seq for o in listed],
+            [as_text(o) for o in listed],
+        )
+
+
+async def _insert_checkpoint(connection: Any, checkpoint: Checkpoint) -> None:
+    await connection.execute(
+        "insert into checkpoints (seq, hash, signature, public_key) values ($1, $2, $3, $4)"
+        " on conflict do nothing",
+        checkpoint.seq,
+        checkpoint.hash,
+        checkpoint.signature,
+        checkpoint.public_key,
+    )
