@@ -69,9 +69,7 @@ class OfflineExecutor:
 
     async def execute(self, order: Order, material: list[Document]) -> Work:
         """Respond deterministically, off the event loop."""
-        reply = await asyncio.to_thread(
-            respond, order.type, order.objective, [(document.path, document.text) for document in material]
-        )
+        reply = await asyncio.to_thread(respond, order.type, order.objective, material)
         return Work(
             text=reply.text,
             model=ModelUse(provider=OFFLINE_PROVIDER, name=reply.kind),
