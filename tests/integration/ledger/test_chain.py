@@ -1,0 +1,122 @@
+"""The chain finds every tampering, an export proves itself, and a rebuild gives the live snapshots again."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from ironclaw_contracts import payloads as p
+from ironclaw_contracts.chain import verify_lines
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.events import EventType as E
+from ironclaw_contracts.events import new_event
+from ironclaw_ledger import audit
+from ironclaw_ledger.parts import Ledger
+from tests.support.ledger import Scribe
+
+TAMPERINGS = {
+    "body changed": ("update events set body = replace(body, '\"u\"', '\"v\"') where seq = 1", 1),
+    "event deleted": ("delete from events where seq = 7", 7),
+    "column changed": ("update events set type = 'INTEGRATED' where seq = 5", 5),
+    "hash changed": ("update events set hash = repeat('0', 64) where seq = 9", 9),
+    "two swapped": (
+        "update events e set body = o.body, hash = o.hash from events o"
+        " where (e.seq, o.seq) in ((3, 4), (4, 3))",
+        3,
+    ),
+    "one inserted": (
+        "insert into events select max(seq) + 1, 'forged', now(), 'PATROL_TICK', null, null, null,"
+        " 'duty_officer', '\\x00', '{}', repeat('1', 64) from events",
+        17,
+    ),
+    "tail cut": ("delete from events where seq > 12", 13),
+}
+
+
+@pytest.fixture
+async def full(ledger: Ledger) -> AsyncIterator[Ledger]:
+    scribe = Scribe(ledger)
+    await scribe.begin()
+    await scribe.dispatch()
+    await scribe.claim()
+    await scribe.complete()
+    await scribe.integrate()
+    await scribe.of_run(E.RUN_COMPLETED, p.RunCompleted(reply="done"))
+    assert (await ledger.store.head())[0] == 16
+    yield ledger
+
+
+async def test_given_an_untouched_ledger_when_verified_then_it_holds(full: Ledger) -> None:
+    found = await audit.verify(full.store, full.signer.public_key)
+    assert (found.ok, found.events, found.checkpoints) == (True, 16, 2)
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize("name", sorted(TAMPERINGS))
+async def test_given_tampering_as_superuser_when_verified_then_the_first_bad_seq_is_named(
+    full: Ledger, database_url: str, name: str
+) -> None:
+    statement, bad_seq = TAMPERINGS[name]
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(statement)
+    await connection.close()
+    found = await audit.verify(full.store, full.signer.public_key)
+    assert (found.ok, found.bad_seq) == (False, bad_seq), found
+
+
+async def test_given_an_export_when_verified_alone_then_it_holds_and_any_loss_shows(full: Ledger) -> None:
+    lines = b"".join([part async for part in audit.export(full.store, full.signer)]).splitlines()
+    assert verify_lines(lines, full.signer.public_key).ok
+    assert not verify_lines(lines[:-1]).ok
+    assert not verify_lines(lines[1:]).ok
+    assert not verify_lines(lines, "0" * 64).ok
+    changed = [line.replace(b"done", b"gone") for line in lines]
+    assert verify_lines(changed).bad_seq == 16
+    assert not verify_lines([*lines[:3], b"not json", *lines[3:]]).ok
+    for index in range(0, len(lines[5]), 7):
+        flipped = lines[5][:index] + bytes([lines[5][index] ^ 1]) + lines[5][index + 1 :]
+        assert not verify_lines([*lines[:5], flipped, *lines[6:]]).ok, index
+
+
+async def test_given_damaged_snapshots_when_rebuilt_then_they_are_named_and_mended(
+    full: Ledger, database_url: str
+) -> None:
+    assert (await audit.rebuild(full.store)).differing == []
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("update orders set snapshot = replace(snapshot, 'INTEGRATED', 'FAILED')")
+    await connection.execute("delete from runs")
+    await connection.close()
+    assert (await audit.rebuild(full.store)).differing == ["order-1", "run-1"]
+    assert (await audit.rebuild(full.store)).differing == []
+
+
+async def test_given_the_service_role_when_it_tries_to_change_a_fact_then_postgres_refuses(
+    postgres_url: str, tmp_path: object, keys_folder: object
+) -> None:
+    from importlib.resources import files
+    from pathlib import Path
+
+    from ironclaw_chassis.database import migrate
+    from ironclaw_fleet.embedded.roles import ensure_database, ensure_roles
+    from tests.support.ledger import open_ledger
+
+    assert isinstance(tmp_path, Path) and isinstance(keys_folder, Path)
+    database = await ensure_database(postgres_url)
+    urls = await ensure_roles(database, "ledger", tmp_path)
+    other = await ensure_roles(database, "api_gateway", tmp_path)
+    await migrate(urls.owner, files("ironclaw_ledger") / "migrations")
+    async with open_ledger(urls.app, keys_folder, migrated=False) as ledger:
+        tick = new_event(E.PATROL_TICK, p.PatrolTick())
+        await ledger.appender.append(Service.DUTY_OFFICER, [tick])
+    for url, statement in (
+        (urls.app, "update events set body = ''"),
+        (urls.app, "delete from events"),
+        (urls.app, "truncate events"),
+        (urls.app, "create table mine (a int)"),
+        (other.app, "select * from ledger.events"),
+        (other.owner, "select * from ledger.events"),
+    ):
+        connection = await asyncpg.connect(url)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
+        await connection.close()
