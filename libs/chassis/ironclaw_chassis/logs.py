@@ -10,7 +10,9 @@ from ironclaw_contracts.enums import Service
 def configure_logging(service: Service, level: str, form: str) -> None:
     """Set up structlog for the process. `form` is `json` or `console`."""
     renderer = (
-        structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=False)
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     )
     structlog.configure(
         processors=[

@@ -1,5 +1,6 @@
 """Reads, the pool, and the append lock. Every failure of the database is `Unavailable`."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -18,6 +19,7 @@ from ironclaw_ledger.store.transaction import CHANNEL, Transaction
 
 _APPEND_LOCK = 0x1C1A_0002
 _CHUNK = 2_000
+_CLOSE_SECONDS = 3
 
 _SELECT_EVENTS = """
 select e.seq, e.body, e.hash, coalesce(p.hash, repeat('0', 64)) as prev_hash
@@ -31,6 +33,10 @@ async def _available() -> AsyncGenerator[None]:
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # A connection that breaks while it is given back must not hide that we are being stopped.
+            raise asyncio.CancelledError from error
         raise Unavailable(f"the ledger's database is away: {type(error).__name__}") from error
 
 
@@ -47,8 +53,12 @@ class Store:
             return cls(await open_pool(url, size_max=size_max))
 
     async def close(self) -> None:
-        """Close the pool."""
-        await self._pool.close()
+        """Close the pool; connections that do not end in time are cut."""
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
 
     @asynccontextmanager
     async def appending(self) -> AsyncGenerator[Transaction]:
