@@ -11,8 +11,15 @@ import ironclaw_git
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.artifacts import ORDER_FILE, STATE_FILE, TASK_FILE, Order, WorktreeStateFile
 from ironclaw_contracts.endpoints import vault as api
-from ironclaw_contracts.enums import WorktreeState
-from ironclaw_contracts.errors import BadRequest, Conflict, EventConflict, NotFound, NotReady
+from ironclaw_contracts.enums import OrderPhase, WorktreeState
+from ironclaw_contracts.errors import (
+    BadRequest,
+    Conflict,
+    EventConflict,
+    IllegalTransition,
+    NotFound,
+    NotReady,
+)
 from ironclaw_contracts.events import EventType, NewEvent, new_event
 from ironclaw_contracts.ids import derived_event_id
 from ironclaw_contracts.payloads import (
@@ -40,8 +47,8 @@ class Worktrees:
     async def create(self, request: api.WorktreeRequest) -> api.WorktreeAnswer:
         """Make the worktree of an attempt from the current mainline.
 
-        Raises `NotReady` when the mainline does not contain a required merge, `BadRequest` for a branch
-        that is not the order's own.
+        Raises `NotReady` when the mainline does not contain a required merge, `IllegalTransition` when the
+        order waits for no worktree, `BadRequest` for a branch that is not the order's own.
         """
         branch = ironclaw_git.order_branch(request.order_id, request.attempt)
         if request.branch is not None and request.branch != branch:
@@ -52,6 +59,10 @@ class Worktrees:
         have = order.worktree
         if have is not None and have.attempt == request.attempt and await _is_there(have.path):
             return api.WorktreeAnswer(have.path, have.branch, have.base_commit, have.contains)
+        if order.phase is not OrderPhase.PLANNED or order.attempt != request.attempt:
+            raise IllegalTransition(
+                f"order {order.order_id} is {order.phase} at attempt {order.attempt}: it gets no worktree now"
+            )
         repository = await self._theaters.repository(request.theater_id)
         base = await repository.mainline_head()
         if not await repository.contains_all(base, request.requires):
