@@ -1,0 +1,168 @@
+"""Starting and stopping on one machine (TRUST row 19)."""
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from ironclaw_contracts.endpoints import api_gateway as api
+from ironclaw_contracts.enums import SERVICE_PORTS, RunStatus, Service
+from tests.support.fleet import FleetUnderTest
+
+pytestmark = pytest.mark.trust
+
+
+def modes(folder: Path) -> dict[Path, int]:
+    return {parent: parent.stat().st_mode for parent in folder.parents}
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def descendants(pid: int) -> set[int]:
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            except OSError:
+                continue
+    found, grown = {pid}, True
+    while grown:
+        more = {child for child, parent in parents.items() if parent in found} - found
+        grown = bool(more)
+        found |= more
+    return found - {pid}
+
+
+async def gone(pids: set[int], seconds: float = 10.0) -> set[int]:
+    deadline = time.monotonic() + seconds
+    while (left := {pid for pid in pids if alive(pid)}) and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    return left
+
+
+async def test_given_a_fresh_state_when_started_then_work_is_done_and_stopped_without_a_trace(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "fleet"
+    before = modes(home)
+    with FleetUnderTest.started(home) as fleet:
+        pids = descendants(fleet.pid)
+        async with fleet.client() as client:
+            answer = await client.call(api.CHAT, api.ChatRequest(message="Draft a hello"))
+            assert answer.status is RunStatus.COMPLETE
+            first = (await client.call(api.GET_CHAIN)).head_seq
+            async with aiohttp.ClientSession() as session:
+                headers = {"Authorization": f"Bearer {fleet.operator_key}"}
+                chat = await client.call(api.CHAT, api.ChatRequest(message="Draft", mode="async"))
+                url = f"{fleet.url}/runs/{chat.run_id}/events"
+                async with session.get(url, headers=headers) as stream:
+                    assert stream.status == 200
+                    await asyncio.to_thread(fleet.down)  # with the stream open
+    assert await gone(pids) == set()
+    assert modes(home) == before
+    with FleetUnderTest.started(home) as fleet:
+        async with fleet.client() as client:
+            assert (await client.call(api.GET_CHAIN)).head_seq >= first
+            assert (await client.call(api.VERIFY_CHAIN)).ok
+
+
+async def test_given_a_running_fleet_when_its_sockets_are_read_then_none_listens_beyond_loopback(
+    fleet: FleetUnderTest,
+) -> None:
+    inodes: set[str] = set()
+    for pid in descendants(fleet.pid):
+        folder = Path("/proc") / str(pid) / "fd"
+        for entry in folder.iterdir():
+            try:
+                target = os.readlink(entry)
+            except OSError:
+                continue
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    listening = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                listening.append(fields[1])
+    assert len(listening) >= len(SERVICE_PORTS) - 3
+    assert all(address.startswith("0100007F:") for address in listening), listening
+
+
+async def test_given_a_fleet_when_its_supervisor_is_killed_then_no_orphan_stays_and_it_starts_again(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "fleet"
+    with FleetUnderTest.started(home) as fleet:
+        pids = descendants(fleet.pid)
+        assert len(pids) >= 10
+        os.kill(fleet.pid, signal.SIGKILL)
+        assert await gone(pids) == set()
+    with FleetUnderTest.started(home) as fleet:
+        async with fleet.client() as client:
+            assert (await client.call(api.VERIFY_CHAIN)).ok
+
+
+async def test_given_a_service_that_dies_when_it_is_started_again_then_work_goes_on(
+    fleet: FleetUnderTest,
+) -> None:
+    assert fleet.kill(Service.API_GATEWAY) == 1
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            async with fleet.client() as client:
+                answer = await client.call(api.CHAT, api.ChatRequest(message="Draft again"))
+            assert answer.status is RunStatus.COMPLETE
+            return
+        except Exception:
+            await asyncio.sleep(0.1)
+    raise AssertionError(fleet.log("fleet"))
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare (util-linux) is not installed")
+def test_given_an_ordinary_user_when_the_demo_runs_then_it_ends_with_success(tmp_path: Path) -> None:
+    """In a user namespace this process is uid 1000, as far as it and PostgreSQL can tell."""
+    probe = subprocess.run(["unshare", "--user", "--map-user=1000", "true"], check=False, capture_output=True)
+    if probe.returncode != 0:
+        pytest.skip("user namespaces are not allowed on this machine")
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        ["unshare", "--user", "--map-user=1000", sys.executable, "-m", "ironclaw_fleet", "demo"],
+        cwd=root,
+        env={**os.environ, "IRONCLAW_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "13 of 13 orders merged" in done.stdout and "chain holds" in done.stdout
+
+
+def test_given_a_taken_port_when_started_then_it_is_named_with_the_mend(
+    fleet: FleetUnderTest, tmp_path: Path
+) -> None:
+    environ = {**fleet.environ, "IRONCLAW_HOME": str(tmp_path / "second")}
+    command = [sys.executable, "-m", "ironclaw_fleet", "up", "--port-base", str(fleet.port_base)]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "--port-base" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_given_a_misspelt_setting_when_a_service_starts_then_it_is_named(fleet: FleetUnderTest) -> None:
+    environ = {**fleet.environ, "IRONCLAW_LEASE_SECNDS": "5"}
+    command = [sys.executable, "-m", "ironclaw_fleet", "serve", "worker"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "IRONCLAW_LEASE_SECNDS" in done.stderr

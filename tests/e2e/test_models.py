@@ -1,0 +1,157 @@
+"""A fleet with a model: prompts, plans made by the model, and what happens when the provider fails."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ironclaw_contracts.endpoints import api_gateway as api
+from ironclaw_contracts.enums import Cause, OrderPhase, RunStatus
+from tests.support.fleet import FleetUnderTest
+from tests.support.model_server import ModelServer
+from tests.support.waiting import ended
+
+KEY = "planted-model-key-4711"
+
+
+def is_plan(request: dict[str, Any]) -> bool:
+    return "You plan work" in request["messages"][0]["content"]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[ModelServer]:
+    with ModelServer(lambda request: (200, "text")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def thinking(tmp_path_factory: pytest.TempPathFactory, model: ModelServer) -> Iterator[FleetUnderTest]:
+    environ = {
+        "IRONCLAW_MODEL_BASE_URL": model.url,
+        "IRONCLAW_MODEL_NAME": "test/model",
+        "IOINTELLIGENCE_API_KEY": KEY,
+        "IRONCLAW_DUTY_OFFICER_WATCH_SECONDS": "0.3",
+    }
+    with FleetUnderTest.started(tmp_path_factory.mktemp("thinking"), environ) as fleet:
+        yield fleet
+
+
+async def test_given_a_model_when_it_plans_a_chain_then_the_orders_follow_it(
+    thinking: FleetUnderTest, model: ModelServer
+) -> None:
+    chain = {
+        "tasks": [
+            {"title": "Find facts", "objective": "List the facts"},
+            {"title": "Write", "objective": "Write it up", "after": [1]},
+        ]
+    }
+    model.script = lambda request: (
+        200,
+        f"Here: {json.dumps(chain)}" if is_plan(request) else "# The model's text",
+    )
+    async with thinking.client() as client:
+        answer = await client.call(api.CHAT, api.ChatRequest(message="Tell me about dams"))
+        view = await client.call(api.GET_RUN, run_id=answer.run_id)
+    assert answer.status is RunStatus.COMPLETE, answer.reason
+    assert answer.reply == "# The model's text"
+    assert [order.title for order in view.orders] == ["Find facts", "Write"]
+    assert view.run.plan is not None and view.run.plan.planner == "model"
+    report = view.orders[0].report
+    assert report is not None and report.model is not None
+    assert (report.model.provider, report.model.name, report.model.tokens_out) == (
+        "io.intelligence",
+        "test/model",
+        7,
+    )
+    assert model.keys == {f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize(
+    "plan",
+    ["no json at all", '{"tasks": []}', '{"tasks": [{"title": "a", "objective": "b", "after": [1]}]}'],
+    ids=["prose", "empty", "waits for itself"],
+)
+async def test_given_a_bad_plan_when_made_then_one_draft_is_written_and_the_reply_says_so(
+    thinking: FleetUnderTest, model: ModelServer, plan: str
+) -> None:
+    model.script = lambda request: (200, plan if is_plan(request) else "drafted")
+    async with thinking.client() as client:
+        answer = await client.call(api.CHAT, api.ChatRequest(message="Tell me about locks"))
+        view = await client.call(api.GET_RUN, run_id=answer.run_id)
+    assert answer.status is RunStatus.COMPLETE and len(view.orders) == 1
+    assert view.run.plan is not None and view.run.plan.planner == "fallback"
+    assert answer.reply is not None and "Planned as one draft" in answer.reply
+
+
+async def test_given_a_task_that_the_model_cannot_do_when_retries_are_spent_then_the_run_fails_with_all_reasons(
+    thinking: FleetUnderTest, model: ModelServer
+) -> None:
+    model.script = lambda request: (400, "context too long")
+    async with thinking.client() as client:
+        chat = api.ChatRequest(message="Draft", playbook="draft", mode="async")
+        run_id = (await client.call(api.CHAT, chat)).run_id
+        view = await ended(client, run_id)
+    order = view.orders[0]
+    assert view.run.status is RunStatus.FAILED and order.phase is OrderPhase.FAILED
+    assert order.attempt == 2 and "retries spent after 2 attempts" in (view.run.reason or "")
+    assert [end.cause for end in order.history] == [Cause.TASK] * 3
+
+
+async def test_given_a_provider_that_fails_for_a_while_when_it_is_back_then_the_order_is_done_and_no_retry_was_spent(
+    thinking: FleetUnderTest, model: ModelServer
+) -> None:
+    answers = iter([(503, "busy")] * 4)
+    model.script = lambda request: next(answers, (200, "back again"))
+    async with thinking.client() as client:
+        chat = api.ChatRequest(message="Draft", playbook="draft", mode="async")
+        run_id = (await client.call(api.CHAT, chat)).run_id
+        view = await ended(client, run_id)
+    order = view.orders[0]
+    assert view.run.status is RunStatus.COMPLETE and view.run.reply == "back again"
+    assert {end.cause for end in order.history} == {Cause.PROVIDER_DOWN}
+
+
+async def test_given_a_slow_model_when_the_budget_is_spent_then_the_attempt_fails(
+    thinking: FleetUnderTest, model: ModelServer
+) -> None:
+    import time
+
+    from ironclaw_contracts.artifacts import Constraints
+
+    def slow(request: dict[str, Any]) -> tuple[int, str]:
+        time.sleep(1.5)
+        return 200, "too late"
+
+    model.script = slow
+    constraints = Constraints(budget_seconds=1, max_retries=0)
+    async with thinking.client() as client:
+        chat = api.ChatRequest(message="Draft", playbook="draft", constraints=constraints)
+        answer = await client.call(api.CHAT, chat)
+    assert answer.status is RunStatus.FAILED
+    assert "budget of 1 s" in (answer.reason or "")
+
+
+def test_given_a_model_key_when_everything_written_is_searched_then_it_is_nowhere(
+    thinking: FleetUnderTest,
+) -> None:
+    secrets = [KEY, thinking.operator_key, (thinking.state.keys / "postgres.password").read_text().strip()]
+    for path in [*thinking.state.logs.iterdir(), *_vault_files(thinking.state.vault)]:
+        content = path.read_bytes()
+        for secret in secrets:
+            assert secret.encode() not in content, path
+    exported = thinking.state.path / "export.jsonl"
+    thinking.cli("ledger", "export", str(exported))
+    for secret in secrets:
+        assert secret not in exported.read_text()
+        for process in Path("/proc").iterdir():
+            if process.name.isdecimal():
+                try:
+                    assert secret.encode() not in (process / "cmdline").read_bytes()
+                except OSError:
+                    continue
+
+
+def _vault_files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
