@@ -141,7 +141,10 @@ def test_given_an_ordinary_user_when_the_demo_runs_then_it_ends_with_success(tmp
         pytest.skip("user namespaces are not allowed on this machine")
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
-        ["unshare", "--user", "--map-user=1000", sys.executable, "-m", "ironclaw_fleet", "demo"],
+        [
+            *("unshare", "--user", "--map-user=1000", sys.executable, "-m", "ironclaw_fleet", "demo"),
+            *("--source", "examples/handbook", "--message", "Summarize every document under docs/"),
+        ],
         cwd=root,
         env={**os.environ, "IRONCLAW_HOME": str(tmp_path / "home")},
         capture_output=True,

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Server:
 
 
 @asynccontextmanager
-async def running(state: StateDirectory) -> AsyncIterator[Server]:
+async def running(state: StateDirectory) -> AsyncGenerator[Server]:
     server = Server(state)
     server.embedded.prepare()
     server.supervisor.add(server.embedded.spec())

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -106,7 +107,7 @@ async def test_given_a_child_that_dies_at_once_when_restarted_then_the_waits_gro
     watched.add("service", "date +%s.%N >> starts; exit 3")
     await eventually(lambda: watched.state("service").restarts == 4, "four ends")
     starts = [float(line) for line in (watched.folder / "starts").read_text().split()]
-    gaps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
     assert gaps[0] >= delay(1)
     assert gaps[1] >= delay(2)
     assert gaps[2] >= delay(3)
