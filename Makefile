@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PACKAGES := $(wildcard libs/* services/*)
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo up down test check format lock clean
+.PHONY: help install demo up down test check bench format lock clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: $(STAMP) ## Format, lint, strict types, import rules
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/basedpyright --level error
+
+bench: $(STAMP) ## Measure a chat beside the bare git cost of its order
+	@$(BIN)/python bench/chat.py --json bench/results/chat.json
 
 format: $(STAMP) ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
