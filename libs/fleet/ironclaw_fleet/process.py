@@ -5,6 +5,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import StrEnum
@@ -13,7 +14,6 @@ from pathlib import Path
 from msgspec import Struct, field
 
 _PR_SET_PDEATHSIG = 1
-_LOG_BYTES_MAX = 10 * 1024 * 1024
 
 Probe = Callable[[], Awaitable[bool]]
 
@@ -35,12 +35,13 @@ class ProcessSpec(Struct, frozen=True, kw_only=True):
 
 
 class Phase(StrEnum):
-    """Where a process stands."""
+    """Where a process stands. FAILED: it cannot even be started; `detail` says why, and it is tried again."""
 
     WAITING = "waiting"
     STARTING = "starting"
     READY = "ready"
     BACKOFF = "backoff"
+    FAILED = "failed"
     STOPPED = "stopped"
 
 
@@ -56,12 +57,17 @@ class ProcessState(Struct, frozen=True):
     detail: str = field(default="")
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
-    libc = ctypes.CDLL(None, use_errno=True)
+def die_with_parent(parent: int) -> Callable[[], None]:
+    """Return what a child runs before its program, so that it dies with its parent (a pid).
+
+    Only Linux has this; elsewhere the guardian alone sees to it.
+    """
+    prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
 
     def apply() -> None:
         # Runs in the child after it dropped its user, which clears the setting, and before it executes.
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died before the setting took hold
             os._exit(1)
 
@@ -69,8 +75,10 @@ def _die_with_parent(parent: int) -> Callable[[], None]:
 
 
 async def spawn(spec: ProcessSpec) -> asyncio.subprocess.Process:
-    """Start a process in a session of its own, its output appended to its log."""
-    _rotate(spec.log_path)
+    """Start a process in a session of its own, its output appended to its log.
+
+    Raises `OSError` when it cannot be started: no such program or folder, or not allowed.
+    """
     with spec.log_path.open("ab") as log:
         return await asyncio.create_subprocess_exec(
             *spec.argv,
@@ -80,28 +88,27 @@ async def spawn(spec: ProcessSpec) -> asyncio.subprocess.Process:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_die_with_parent(os.getpid()),
+            preexec_fn=die_with_parent(os.getpid()),
             user=spec.user,
             group=spec.user,
             extra_groups=None if spec.user is None else [],
         )
 
 
-def _rotate(log_path: Path) -> None:
-    """Put a large log aside; one former log is kept."""
-    if log_path.exists() and log_path.stat().st_size > _LOG_BYTES_MAX:
-        log_path.replace(log_path.with_suffix(".log.1"))
-
-
-async def end(process: asyncio.subprocess.Process, number: int, seconds: float) -> None:
-    """End a process politely within some seconds, then its whole group without asking."""
+async def end(
+    process: asyncio.subprocess.Process, number: int, seconds: float, hurry: asyncio.Event | None = None
+) -> None:
+    """End a process politely within some seconds, or until there is hurry; then its group without asking."""
     if process.returncode is None:
         _signal(process.pid, number, group=False)
+        waits = [asyncio.create_task(process.wait())]
+        if hurry is not None:
+            waits.append(asyncio.create_task(hurry.wait()))
         try:
-            async with asyncio.timeout(seconds):
-                await process.wait()
-        except TimeoutError:
-            pass
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
     _signal(process.pid, signal.SIGKILL, group=True)
     await process.wait()
 

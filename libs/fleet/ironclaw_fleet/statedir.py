@@ -2,14 +2,19 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import msgspec
 from msgspec import Struct
 
+from ironclaw_fleet.secretfile import write_private
+
 _DEFAULT = ".ironclaw"
+_LOCK_TRIES, _LOCK_RETRY_SECONDS = 5, 0.02
 
 
 class FleetRecord(Struct, frozen=True):
@@ -51,10 +56,10 @@ class StateDirectory:
 
         As root the directory itself can be passed through, since PostgreSQL runs as another user below it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
         for folder in (self.keys, self.logs, self.run, self.vault, self.valkey):
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
             folder.chmod(0o700)
 
     def read_fleet(self) -> FleetRecord | None:
@@ -69,25 +74,22 @@ class StateDirectory:
 
     def write_fleet(self, record: FleetRecord) -> None:
         """Tell other commands how to find this fleet."""
-        temporary = self.run / "fleet.json.new"
-        temporary.write_bytes(msgspec.json.encode(record))
-        temporary.replace(self.run / "fleet.json")
+        write_private(self.run / "fleet.json", msgspec.json.encode(record).decode())
 
     @contextmanager
     def held(self) -> Generator[None]:
         """Hold the directory: one fleet at a time. Raises `FleetRuns`."""
         with (self.run / "fleet.lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _lock(file):
                 file.seek(0)
                 raise FleetRuns(
                     f"a fleet runs on {self.path} already (pid {file.read().strip() or '?'});"
                     " stop it with: ironclaw down"
-                ) from None
+                )
             file.truncate(0)
             file.write(str(os.getpid()))
             file.flush()
+            (self.run / "fleet.json").unlink(missing_ok=True)  # of a fleet that was killed
             try:
                 yield
             finally:
@@ -103,9 +105,22 @@ class StateDirectory:
     def _is_held(self) -> bool:
         try:
             with (self.run / "fleet.lock").open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         except OSError:
             return False
         return False
+
+
+def _lock(file: IO[str]) -> bool:
+    """Take the lock; a command that only looks whether it is held has it for an instant, so try again."""
+    for attempt in range(_LOCK_TRIES):
+        if attempt:
+            time.sleep(_LOCK_RETRY_SECONDS)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        return True
+    return False

