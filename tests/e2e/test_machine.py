@@ -15,6 +15,7 @@ import pytest
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import SERVICE_PORTS, RunStatus, Service
 from tests.support.fleet import FleetUnderTest
+from tests.support.waiting import ended
 
 pytestmark = pytest.mark.trust
 
@@ -169,3 +170,44 @@ def test_given_a_misspelt_setting_when_a_service_starts_then_it_is_named(fleet: 
     command = [sys.executable, "-m", "ironclaw_fleet", "serve", "worker"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "IRONCLAW_LEASE_SECNDS" in done.stderr
+
+
+async def test_given_two_interrupts_when_stopping_then_the_second_does_not_wait(tmp_path: Path) -> None:
+    with FleetUnderTest.started(tmp_path / "fleet") as fleet:
+        pids = descendants(fleet.pid)
+        assert "observer" in fleet.log("fleet") and "ready in" in fleet.log("fleet")
+        for service in (Service.LEDGER, Service.VAULT):
+            fleet.kill(service, signal.SIGSTOP)  # deaf to a polite end
+        os.kill(fleet.pid, signal.SIGINT)
+        await asyncio.sleep(0.3)
+        os.kill(fleet.pid, signal.SIGINT)
+        assert await gone({*pids, fleet.pid}) == set()
+
+
+@pytest.mark.parametrize("victim", ["ledger", "valkey-server"])
+async def test_given_an_outage_when_chat_is_retried_then_there_is_one_run_and_it_ends(
+    tmp_path: Path, victim: str
+) -> None:
+    from ironclaw_contracts.errors import Unavailable
+
+    with FleetUnderTest.started(tmp_path / "fleet") as fleet:
+        async with fleet.client() as client:
+            request = api.ChatRequest(
+                message="Draft through an outage", run_id="through-an-outage", mode="async"
+            )
+            answered = 0
+            assert fleet.kill(victim) == 1
+            for _ in range(200):
+                try:
+                    await client.call(api.CHAT, request)
+                    answered += 1
+                    if answered == 3:
+                        break
+                except Unavailable as error:
+                    assert error.retry_after_seconds is None or error.retry_after_seconds >= 1
+                    await asyncio.sleep(0.1)
+            view = await ended(client, "through-an-outage")
+            runs = (await client.call(api.LIST_RUNS)).runs
+        assert answered == 3
+        assert view.run.status is RunStatus.COMPLETE and len(view.orders) == 1
+        assert [run.run_id for run in runs] == ["through-an-outage"]

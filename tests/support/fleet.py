@@ -105,7 +105,7 @@ class FleetUnderTest:
             if (
                 entry.name.isdecimal()
                 and parent == self.pid
-                and any(w.decode(errors="replace").endswith(wanted) for w in words)
+                and any(wanted in w.decode(errors="replace") for w in words)
             ):
                 found.append(int(entry.name))
         return found

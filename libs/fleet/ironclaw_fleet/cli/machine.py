@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import SERVICE_PORTS, Service
@@ -16,6 +17,9 @@ from ironclaw_fleet.cli.output import PLAIN, Options, print_json, print_table, s
 from ironclaw_fleet.cli.session import EXIT_USAGE, Failed, gateway
 from ironclaw_fleet.process import Phase, ProcessState
 from ironclaw_fleet.statedir import FleetRuns, StateDirectory
+
+if TYPE_CHECKING:
+    from ironclaw_fleet.local import LocalFleet
 
 _STOP_SECONDS = 20.0
 _START_SECONDS = 90.0
@@ -29,7 +33,7 @@ async def running_fleet(
     workers: int,
     allowed_roots: tuple[Path, ...] = (),
     quiet: bool = False,
-) -> AsyncGenerator[None]:
+) -> AsyncGenerator["LocalFleet"]:
     """Hold the state directory and run a fleet on it while the context is open.
 
     Raises `Failed` with the next step when it cannot start.
@@ -47,7 +51,7 @@ async def running_fleet(
         with state.held():
             try:
                 await fleet.start()
-                yield
+                yield fleet
             finally:
                 await fleet.stop()
     except FleetRuns as error:
@@ -86,24 +90,30 @@ async def up(
     if detach:
         _start_in_background(state)
         return
+    roots = tuple(path.absolute() for path in allow or [])
+    started = time.monotonic()
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    roots = tuple(path.absolute() for path in allow or [])
-    starting = asyncio.ensure_future(_hold(state, port_base, workers, roots, stopping))
-    await starting
-
-
-async def _hold(
-    state: StateDirectory, port_base: int, workers: int, roots: tuple[Path, ...], stopping: asyncio.Event
-) -> None:
-    started = time.monotonic()
-    async with running_fleet(state, port_base=port_base, workers=workers, allowed_roots=roots):
-        say(f"ready in {time.monotonic() - started:.1f} s: http://127.0.0.1:{port_base}  state: {state.path}")
-        say("ask: ironclaw chat 'your message'    stop: Ctrl-C")
+    async with running_fleet(state, port_base=port_base, workers=workers, allowed_roots=roots) as fleet:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, _stop_or_hurry, stopping, fleet)
+        say(f"\nready in {time.monotonic() - started:.1f} s at {fleet.gateway_url}, state in {state.path}")
+        print_table(
+            ("process", "state", "pid", "log"),
+            [(s.name, s.phase, s.pid, state.logs / f"{s.name}.log") for s in fleet.supervisor.states()],
+        )
+        say("ask: ironclaw chat 'your message'    stop: Ctrl-C, twice to stop at once")
         await stopping.wait()
         say("stopping")
+
+
+def _stop_or_hurry(stopping: asyncio.Event, fleet: "LocalFleet") -> None:
+    """Stop at the first signal, without patience at the second."""
+    if stopping.is_set():
+        fleet.supervisor.hurry()
+    stopping.set()
 
 
 def _start_in_background(state: StateDirectory) -> None:
