@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -57,13 +59,34 @@ def _wait(spec: ProcessSpec) -> None:
     asyncio.run(ready())
 
 
+def _open_folder() -> Path:
+    """A folder that every user can pass through: PostgreSQL runs as nobody when the tests run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="ironclaw-test-", dir="/tmp"))
+    folder.chmod(0o711)
+    return folder
+
+
 @pytest.fixture(scope="session")
-def state(tmp_path_factory: pytest.TempPathFactory) -> StateDirectory:
+def open_root() -> Iterator[Path]:
+    """The session's own folder for servers and fleets. pytest's are closed to other users."""
+    folder = _open_folder()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def open_path() -> Iterator[Path]:
+    """A test's own folder for a fleet."""
+    folder = _open_folder()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def state(open_root: Path) -> StateDirectory:
     """A state directory for the session's servers."""
-    found = StateDirectory(tmp_path_factory.mktemp("state"))
+    found = StateDirectory(open_root / "servers")
     found.create()
-    for parent in found.path.parents[:2]:
-        parent.chmod(0o711)  # pytest closes its folders; the server runs as nobody when the tests run as root
     return found
 
 
@@ -133,11 +156,11 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def fleet(
-    tmp_path_factory: pytest.TempPathFactory, postgres_url: str, valkey_url: str
+    open_root: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str, valkey_url: str
 ) -> Iterator[FleetUnderTest]:
     """A running fleet, shared by the tests that do not harm it."""
     asyncio.run(ensure_database(postgres_url))
-    home = tmp_path_factory.mktemp("fleet")
+    home = open_root / "fleet"
     environ = {"DATABASE_URL": postgres_url, "REDIS_URL": valkey_url}
     allowed = ("--allow", str(tmp_path_factory.getbasetemp()))
     with FleetUnderTest.started(home, environ, allowed) as running:

@@ -54,11 +54,11 @@ def library(folder: Path, count: int) -> Path:
     ids=["ledger", "co", "worker", "all"],
 )
 async def test_given_a_run_of_20_orders_when_services_are_killed_then_every_order_is_integrated_once(
-    tmp_path: Path, victims: tuple[Service, ...], seed: int
+    open_path: Path, victims: tuple[Service, ...], seed: int
 ) -> None:
     chance = random.Random(seed)
-    source = library(tmp_path / "library", ORDERS - 1)
-    with FleetUnderTest.started(tmp_path / "fleet", FAST, ("--allow", str(tmp_path))) as fleet:
+    source = library(open_path / "library", ORDERS - 1)
+    with FleetUnderTest.started(open_path / "fleet", FAST, ("--allow", str(open_path))) as fleet:
         async with fleet.client() as client:
             request = TheaterRequest(theater_id="library", import_path=str(source))
             theater = await client.call(api.OPEN_THEATER, request)

@@ -185,6 +185,8 @@ def test_given_a_fleet_when_its_status_and_logs_are_asked_then_they_are_shown(fl
         env=fleet.environ,
         stdout=subprocess.PIPE,
         text=True,
+        # A shell that runs the tests in the background has its children ignore the interrupt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert following.stdout is not None and following.stdout.readline() != ""
     following.send_signal(signal.SIGINT)
@@ -222,8 +224,8 @@ def test_given_no_fleet_when_asked_then_exit_3_says_how_to_start_one(
     assert done.returncode == 3 and "cannot be reached" in done.stderr
 
 
-def test_given_detach_and_workers_when_started_then_down_stops_everything(tmp_path: Path) -> None:
-    fleet = FleetUnderTest(tmp_path / "detached", {}, ())
+def test_given_detach_and_workers_when_started_then_down_stops_everything(open_path: Path) -> None:
+    fleet = FleetUnderTest(open_path / "detached", {}, ())
     fleet.cli("up", "--detach", "--workers", "2", "--port-base", str(fleet.port_base))
     record = fleet.state.read_fleet()
     assert record is not None
@@ -231,7 +233,7 @@ def test_given_detach_and_workers_when_started_then_down_stops_everything(tmp_pa
     assert (fleet.state.logs / "worker-2.log").exists()
     assert "stopped" in fleet.cli("down")
     assert fleet.state.holder() is None
-    left = [pid for pid in processes if _belongs(pid, tmp_path)]
+    left = [pid for pid in processes if _belongs(pid, open_path)]
     assert left == []
     assert "no fleet runs" in fleet.cli("down")
 

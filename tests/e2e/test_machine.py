@@ -56,9 +56,9 @@ async def gone(pids: set[int], seconds: float = 10.0) -> set[int]:
 
 
 async def test_given_a_fresh_state_when_started_then_work_is_done_and_stopped_without_a_trace(
-    tmp_path: Path,
+    open_path: Path,
 ) -> None:
-    home = tmp_path / "fleet"
+    home = open_path / "fleet"
     before = modes(home)
     with FleetUnderTest.started(home) as fleet:
         pids = descendants(fleet.pid)
@@ -105,9 +105,9 @@ async def test_given_a_running_fleet_when_its_sockets_are_read_then_none_listens
 
 
 async def test_given_a_fleet_when_its_supervisor_is_killed_then_no_orphan_stays_and_it_starts_again(
-    tmp_path: Path,
+    open_path: Path,
 ) -> None:
-    home = tmp_path / "fleet"
+    home = open_path / "fleet"
     with FleetUnderTest.started(home) as fleet:
         pids = descendants(fleet.pid)
         assert len(pids) >= 10
@@ -135,7 +135,7 @@ async def test_given_a_service_that_dies_when_it_is_started_again_then_work_goes
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="unshare (util-linux) is not installed")
-def test_given_an_ordinary_user_when_the_demo_runs_then_it_ends_with_success(tmp_path: Path) -> None:
+def test_given_an_ordinary_user_when_the_demo_runs_then_it_ends_with_success(open_path: Path) -> None:
     """In a user namespace this process is uid 1000, as far as it and PostgreSQL can tell."""
     probe = subprocess.run(["unshare", "--user", "--map-user=1000", "true"], check=False, capture_output=True)
     if probe.returncode != 0:
@@ -147,7 +147,7 @@ def test_given_an_ordinary_user_when_the_demo_runs_then_it_ends_with_success(tmp
             *("--source", "examples/handbook", "--message", "Summarize every document under docs/"),
         ],
         cwd=root,
-        env={**os.environ, "IRONCLAW_HOME": str(tmp_path / "home")},
+        env={**os.environ, "IRONCLAW_HOME": str(open_path / "home")},
         capture_output=True,
         text=True,
         timeout=180,
@@ -157,9 +157,9 @@ def test_given_an_ordinary_user_when_the_demo_runs_then_it_ends_with_success(tmp
 
 
 def test_given_a_taken_port_when_started_then_it_is_named_with_the_mend(
-    fleet: FleetUnderTest, tmp_path: Path
+    fleet: FleetUnderTest, open_path: Path
 ) -> None:
-    environ = {**fleet.environ, "IRONCLAW_HOME": str(tmp_path / "second")}
+    environ = {**fleet.environ, "IRONCLAW_HOME": str(open_path / "second")}
     command = [sys.executable, "-m", "ironclaw_fleet", "up", "--port-base", str(fleet.port_base)]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "--port-base" in done.stderr and "Traceback" not in done.stderr
@@ -172,8 +172,8 @@ def test_given_a_misspelt_setting_when_a_service_starts_then_it_is_named(fleet: 
     assert done.returncode == 1 and "IRONCLAW_LEASE_SECNDS" in done.stderr
 
 
-async def test_given_two_interrupts_when_stopping_then_the_second_does_not_wait(tmp_path: Path) -> None:
-    with FleetUnderTest.started(tmp_path / "fleet") as fleet:
+async def test_given_two_interrupts_when_stopping_then_the_second_does_not_wait(open_path: Path) -> None:
+    with FleetUnderTest.started(open_path / "fleet") as fleet:
         pids = descendants(fleet.pid)
         assert "observer" in fleet.log("fleet") and "ready in" in fleet.log("fleet")
         for service in (Service.LEDGER, Service.VAULT):
@@ -186,11 +186,11 @@ async def test_given_two_interrupts_when_stopping_then_the_second_does_not_wait(
 
 @pytest.mark.parametrize("victim", ["ledger", "valkey-server"])
 async def test_given_an_outage_when_chat_is_retried_then_there_is_one_run_and_it_ends(
-    tmp_path: Path, victim: str
+    open_path: Path, victim: str
 ) -> None:
     from ironclaw_contracts.errors import Unavailable
 
-    with FleetUnderTest.started(tmp_path / "fleet") as fleet:
+    with FleetUnderTest.started(open_path / "fleet") as fleet:
         async with fleet.client() as client:
             request = api.ChatRequest(
                 message="Draft through an outage", run_id="through-an-outage", mode="async"

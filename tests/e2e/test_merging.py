@@ -73,11 +73,11 @@ async def test_given_a_users_checkout_when_work_is_merged_then_it_follows_when_c
 
 
 async def test_given_a_unit_that_lies_when_it_reports_then_nothing_is_merged_and_the_order_is_done_again(
-    tmp_path: Path, postgres_url: str, valkey_url: str
+    open_path: Path,
 ) -> None:
     import signal
 
-    with FleetUnderTest.started(tmp_path / "fleet") as fleet:
+    with FleetUnderTest.started(open_path / "fleet") as fleet:
         fleet.kill(Service.WORKER, signal.SIGSTOP)
         async with fleet.client() as client, fleet.as_service(Service.WORKER) as worker:
             request = api.ChatRequest(message="Draft the truth", mode="async")

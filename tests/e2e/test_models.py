@@ -27,14 +27,14 @@ def model() -> Iterator[ModelServer]:
 
 
 @pytest.fixture(scope="module")
-def thinking(tmp_path_factory: pytest.TempPathFactory, model: ModelServer) -> Iterator[FleetUnderTest]:
+def thinking(open_root: Path, model: ModelServer) -> Iterator[FleetUnderTest]:
     environ = {
         "IRONCLAW_MODEL_BASE_URL": model.url,
         "IRONCLAW_MODEL_NAME": "test/model",
         "IOINTELLIGENCE_API_KEY": KEY,
         "IRONCLAW_DUTY_OFFICER_WATCH_SECONDS": "0.3",
     }
-    with FleetUnderTest.started(tmp_path_factory.mktemp("thinking"), environ) as fleet:
+    with FleetUnderTest.started(open_root / "thinking", environ) as fleet:
         yield fleet
 
 

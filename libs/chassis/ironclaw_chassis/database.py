@@ -1,7 +1,10 @@
 """PostgreSQL: connection pools and forward-only migrations."""
 
+import asyncio
 import hashlib
 import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from importlib.resources.abc import Traversable
 from typing import Any
 
@@ -9,9 +12,12 @@ import asyncpg
 import structlog
 from msgspec import Struct
 
+from ironclaw_contracts.errors import Unavailable
+
 log = structlog.get_logger()
 
 _FILE_NAME = re.compile(r"\A(\d{4})_[a-z0-9_]+\.sql\Z")
+_CLOSE_SECONDS = 3
 _LOCK_KEY = 0x1C1A_0001
 _TABLE = """
 create table if not exists schema_migrations (
@@ -38,6 +44,28 @@ class Migration(Struct, frozen=True):
     def sha256(self) -> str:
         """Digest of the file, so that a changed one is noticed."""
         return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+@asynccontextmanager
+async def available(what: str) -> AsyncGenerator[None]:
+    """Turn whatever a database or its connection raises into `Unavailable`; `what` names it."""
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # A connection that breaks while it is given back must not hide that we are being stopped.
+            raise asyncio.CancelledError from error
+        raise Unavailable(f"{what} is away: {type(error).__name__}") from error
+
+
+async def close_pool(pool: asyncpg.Pool) -> None:
+    """Close a pool; connections that do not end in time are cut."""
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
 
 
 async def open_pool(url: str, *, size_max: int = 8, init: Any = None) -> asyncpg.Pool:

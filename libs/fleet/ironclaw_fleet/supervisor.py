@@ -110,7 +110,7 @@ class Supervisor:
         while True:
             for name in child.spec.depends_on:
                 await self._children[name].ready.wait()
-            started = loop.time()
+            started, was_ready = loop.time(), False
             try:
                 process = child.process = await spawn(child.spec)
             except OSError as error:
@@ -119,7 +119,7 @@ class Supervisor:
                 child.settled.set()
             else:
                 self._guardian.watch(process.pid)
-                await self._live(child, process, restarts)
+                was_ready = await self._live(child, process, restarts)
                 restarts += 1
                 log.warning(
                     "process ended", process=child.spec.name, exit_code=process.returncode, restarts=restarts
@@ -129,10 +129,10 @@ class Supervisor:
                 self._guardian.forget(process.pid)
                 child.process = None  # reaped: its number may soon be somebody else's
             failures = failures_after(failures, loop.time() - started)
-            await asyncio.sleep(delay(failures))
+            await asyncio.sleep(delay(failures, was_ready=was_ready))
 
-    async def _live(self, child: _Child, process: asyncio.subprocess.Process, restarts: int) -> None:
-        """Return when the process ended; until then it may become ready."""
+    async def _live(self, child: _Child, process: asyncio.subprocess.Process, restarts: int) -> bool:
+        """Return when the process ended, and whether it had become ready."""
         self._set(child, Phase.STARTING, process.pid, restarts)
         child.settled.clear()
         probing = asyncio.create_task(self._probe(child, process.pid, restarts))
@@ -140,8 +140,10 @@ class Supervisor:
             await process.wait()
         finally:
             probing.cancel()
+        was_ready = child.ready.is_set()
         child.ready.clear()
         child.settled.clear()
+        return was_ready
 
     async def _probe(self, child: _Child, pid: int, restarts: int) -> None:
         while not await _answers(child.spec):

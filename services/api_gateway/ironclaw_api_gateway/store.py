@@ -1,16 +1,14 @@
 """The gateway's table of API keys. The only place with SQL."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import asyncpg
 from msgspec import Struct
 
-from ironclaw_chassis.database import open_pool
+from ironclaw_chassis.database import available, close_pool, open_pool
 from ironclaw_contracts.access import ApiKey, KeyRequest
 from ironclaw_contracts.enums import Role
-from ironclaw_contracts.errors import Unavailable
 
 
 class StoredKey(Struct, frozen=True):
@@ -20,12 +18,8 @@ class StoredKey(Struct, frozen=True):
     digest: bytes
 
 
-@asynccontextmanager
-async def _available() -> AsyncGenerator[None]:
-    try:
-        yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise Unavailable(f"the gateway's database is away: {type(error).__name__}") from error
+def _available() -> AbstractAsyncContextManager[None]:
+    return available("the gateway's database")
 
 
 class Store:
@@ -42,7 +36,7 @@ class Store:
 
     async def close(self) -> None:
         """Close the pool."""
-        await self._pool.close()
+        await close_pool(self._pool)
 
     async def ping(self) -> None:
         """Raise `Unavailable` when the database or the table is not there."""

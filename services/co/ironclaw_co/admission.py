@@ -2,6 +2,7 @@
 
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_contracts.derived import run_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.endpoints.co import Cancellation, RunRequest
 from ironclaw_contracts.errors import EventConflict, NotFound
@@ -53,16 +54,8 @@ class Admission:
         """Ask for a run to stop, once or twice. Raises `IllegalTransition` when it has ended."""
         run = (await self._ledger.run(run_id)).run
         try:
-            await self._ledger.append(
-                new_event(
-                    EventType.RUN_UPDATED,
-                    RunUpdated(cancel_requested=cancellation.reason),
-                    run_id=run_id,
-                    theater_id=run.theater_id,
-                    garrison_id=run.garrison_id,
-                    event_id=derived_event_id(run_id, "cancel"),
-                )
-            )
+            request = RunUpdated(cancel_requested=cancellation.reason)
+            await self._ledger.append(run_event(EventType.RUN_UPDATED, request, run, "cancel"))
         except EventConflict:
             return run
         return (await self._ledger.run(run_id)).run

@@ -27,10 +27,11 @@ from ironclaw_co.progress import (
 from ironclaw_co.replan import replan_events
 from ironclaw_co.synthesis import all_artifacts, compose_reply, final_orders, readable
 from ironclaw_contracts.artifacts import Profile
+from ironclaw_contracts.derived import order_event, run_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.errors import EventConflict, NotFound
-from ironclaw_contracts.events import EventType, new_event
-from ironclaw_contracts.ids import derived_event_id, new_id
+from ironclaw_contracts.events import EventType
+from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.payloads import OrderCancelled, Payload, RunCompleted, RunEnded
 from ironclaw_contracts.snapshots import OrderSnapshot, RunSnapshot, RunView
 
@@ -132,14 +133,8 @@ class Commander:
 
     async def _cancel(self, order: OrderSnapshot, reason: str) -> None:
         await self._ledger.append(
-            new_event(
-                EventType.ORDER_CANCELLED,
-                OrderCancelled(attempt=order.attempt, reason=reason),
-                run_id=order.run_id,
-                order_id=order.order_id,
-                theater_id=order.theater_id,
-                garrison_id=order.garrison_id,
-                event_id=derived_event_id(order.order_id, order.attempt, EventType.ORDER_CANCELLED),
+            order_event(
+                EventType.ORDER_CANCELLED, OrderCancelled(attempt=order.attempt, reason=reason), order
             )
         )
 
@@ -168,15 +163,6 @@ class Commander:
 
     async def _end(self, run: RunSnapshot, kind: EventType, payload: Payload) -> None:
         try:
-            await self._ledger.append(
-                new_event(
-                    kind,
-                    payload,
-                    run_id=run.run_id,
-                    theater_id=run.theater_id,
-                    garrison_id=run.garrison_id,
-                    event_id=derived_event_id(run.run_id, kind),
-                )
-            )
+            await self._ledger.append(run_event(kind, payload, run))
         except EventConflict:
             log.info("ended already", run_id=run.run_id, kind=kind)

@@ -4,10 +4,10 @@ from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.queue import JobQueue
 from ironclaw_co.progress import Dispatch
+from ironclaw_contracts.derived import order_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.enums import WorktreeState
-from ironclaw_contracts.events import EventType, new_event
-from ironclaw_contracts.ids import derived_event_id
+from ironclaw_contracts.events import EventType
 from ironclaw_contracts.jobs import JobMessage
 from ironclaw_contracts.payloads import OrderEnqueued
 from ironclaw_contracts.snapshots import OrderSnapshot
@@ -30,14 +30,10 @@ class Dispatcher:
         order = action.order
         path, base_commit = await self._worktree(order, action.requires)
         await self._ledger.append(
-            new_event(
+            order_event(
                 EventType.ORDER_ENQUEUED,
                 OrderEnqueued(attempt=order.attempt, base_commit=base_commit),
-                run_id=order.run_id,
-                order_id=order.order_id,
-                theater_id=order.theater_id,
-                garrison_id=order.garrison_id,
-                event_id=derived_event_id(order.order_id, order.attempt, EventType.ORDER_ENQUEUED),
+                order,
             )
         )
         await self._queue.enqueue(job_of(order, path))

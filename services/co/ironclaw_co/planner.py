@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from ironclaw_co.draft_plan import CannotPlan, DraftPlan, DraftTask, Wish
 from ironclaw_contracts.artifacts import Order, Profile
+from ironclaw_contracts.derived import run_event
 from ironclaw_contracts.events import EventType, NewEvent, new_event
 from ironclaw_contracts.ids import derived_event_id
 from ironclaw_contracts.payloads import OrderCreated, RunUpdated
@@ -99,14 +100,7 @@ def plan_events(run: RunSnapshot, draft: DraftPlan, ids: Iterator[str], profile:
 
 def plan_event(run: RunSnapshot, plan: Plan) -> NewEvent:
     """Return the event that makes a plan the run's own; one version of a plan can only be appended once."""
-    return new_event(
-        EventType.RUN_UPDATED,
-        RunUpdated(plan=plan),
-        run_id=run.run_id,
-        theater_id=run.theater_id,
-        garrison_id=run.garrison_id,
-        event_id=derived_event_id(run.run_id, "plan", plan.version),
-    )
+    return run_event(EventType.RUN_UPDATED, RunUpdated(plan=plan), run, "plan", plan.version)
 
 
 def order_event(

@@ -6,9 +6,9 @@ import msgspec
 
 from ironclaw_co.draft_plan import DraftTask
 from ironclaw_co.planner import check_budget, order_event, plan_event
+from ironclaw_contracts import derived
 from ironclaw_contracts.enums import OrderPhase
-from ironclaw_contracts.events import EventType, NewEvent, new_event
-from ironclaw_contracts.ids import derived_event_id
+from ironclaw_contracts.events import EventType, NewEvent
 from ironclaw_contracts.payloads import OrderCancelled
 from ironclaw_contracts.plan import Plan, Task
 from ironclaw_contracts.snapshots import OrderSnapshot, RunView
@@ -69,15 +69,10 @@ def _task(order: OrderSnapshot, blocked: OrderSnapshot) -> DraftTask:
 
 
 def _cancellation(order: OrderSnapshot, replaced_by: str) -> NewEvent:
-    return new_event(
-        EventType.ORDER_CANCELLED,
-        OrderCancelled(attempt=order.attempt, reason=f"replaced by {replaced_by}", replaced_by=replaced_by),
-        run_id=order.run_id,
-        order_id=order.order_id,
-        theater_id=order.theater_id,
-        garrison_id=order.garrison_id,
-        event_id=derived_event_id(order.order_id, order.attempt, EventType.ORDER_CANCELLED),
+    cancelled = OrderCancelled(
+        attempt=order.attempt, reason=f"replaced by {replaced_by}", replaced_by=replaced_by
     )
+    return derived.order_event(EventType.ORDER_CANCELLED, cancelled, order)
 
 
 def _new_plan(plan: Plan, doomed: list[OrderSnapshot], new_ids: dict[str, str]) -> Plan:

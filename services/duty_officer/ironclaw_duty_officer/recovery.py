@@ -5,14 +5,13 @@ import structlog
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.queue import JobQueue
+from ironclaw_contracts.derived import order_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.endpoints.duty_officer import Intervention
 from ironclaw_contracts.errors import NotFound
-from ironclaw_contracts.events import EventType, NewEvent, new_event
-from ironclaw_contracts.ids import derived_event_id
+from ironclaw_contracts.events import EventType, NewEvent
 from ironclaw_contracts.jobs import JobMessage
 from ironclaw_contracts.payloads import (
-    AttemptPayload,
     OrderFailed,
     OrderReissued,
     RecoveryCompleted,
@@ -82,17 +81,17 @@ class Recovery:
 def _reissue_events(decision: Reissue) -> list[NewEvent]:
     attempt = decision.order.attempt
     return [
-        _event(
+        order_event(
             EventType.RECOVERY_STARTED,
             RecoveryStarted(attempt=attempt, reason=decision.reason),
             decision.order,
         ),
-        _event(
+        order_event(
             EventType.ORDER_REISSUED,
             OrderReissued(attempt=attempt + 1, reason=decision.reason, cause=decision.cause),
             decision.order,
         ),
-        _event(
+        order_event(
             EventType.RECOVERY_COMPLETED,
             RecoveryCompleted(attempt=attempt, outcome=f"reissued as attempt {attempt + 1}"),
             decision.order,
@@ -104,18 +103,4 @@ def _failure_event(decision: GiveUp) -> NewEvent:
     payload = OrderFailed(
         attempt=decision.order.attempt, cause=decision.cause, reason=decision.reason, final=True
     )
-    return _event(EventType.ORDER_FAILED, payload, decision.order, ordinal="final")
-
-
-def _event(
-    kind: EventType, payload: AttemptPayload, order: OrderSnapshot, ordinal: str = "duty_officer"
-) -> NewEvent:
-    return new_event(
-        kind,
-        payload,
-        run_id=order.run_id,
-        order_id=order.order_id,
-        theater_id=order.theater_id,
-        garrison_id=order.garrison_id,
-        event_id=derived_event_id(order.order_id, payload.attempt, kind, ordinal),
-    )
+    return order_event(EventType.ORDER_FAILED, payload, decision.order, "final")

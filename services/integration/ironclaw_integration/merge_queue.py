@@ -10,12 +10,12 @@ from msgspec import Struct
 import ironclaw_git
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_contracts.derived import order_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.endpoints.integration import IntegrationAnswer, IntegrationRequest
 from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.errors import BadRequest, Conflict
-from ironclaw_contracts.events import EventType, NewEvent, new_event
-from ironclaw_contracts.ids import derived_event_id
+from ironclaw_contracts.events import EventType
 from ironclaw_contracts.payloads import (
     AttemptPayload,
     GateResult,
@@ -185,13 +185,13 @@ class MergeQueue:
         started: IntegrationStarted | None = None,
         ordinal: str = "",
     ) -> None:
-        events = [_event(kind, payload, order, ordinal)]
+        events = [order_event(kind, payload, order, ordinal)]
         if started is not None:
             # A merge tried again (another mainline, after a hold) starts again: last_seq tells them apart.
             begun = f"{ordinal}-{order.last_seq}"
             events = [
-                _event(EventType.INTEGRATION_STARTED, started, order, begun),
-                _event(kind, payload, order, begun),
+                order_event(EventType.INTEGRATION_STARTED, started, order, begun),
+                order_event(kind, payload, order, begun),
             ]
         await self._ledger.append_all(events)
 
@@ -202,16 +202,4 @@ async def _is_promoted(repository: Repository, order: OrderSnapshot, mainline: s
         order.phase is OrderPhase.GATED
         and order.merge_commit is not None
         and await repository.is_ancestor(order.merge_commit, mainline)
-    )
-
-
-def _event(kind: EventType, payload: AttemptPayload, order: OrderSnapshot, ordinal: str) -> NewEvent:
-    return new_event(
-        kind,
-        payload,
-        run_id=order.run_id,
-        order_id=order.order_id,
-        theater_id=order.theater_id,
-        garrison_id=order.garrison_id,
-        event_id=derived_event_id(order.order_id, payload.attempt, kind, ordinal),
     )

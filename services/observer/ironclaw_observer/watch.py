@@ -9,12 +9,12 @@ import structlog
 import ironclaw_git
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_contracts.derived import order_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.endpoints.observer import Finding, TheaterPatrol
 from ironclaw_contracts.enums import OrderPhase
-from ironclaw_contracts.events import EventType, NewEvent, new_event
-from ironclaw_contracts.ids import derived_event_id
-from ironclaw_contracts.payloads import AttemptPayload, IntegrationReady, RecoveryRequired
+from ironclaw_contracts.events import EventType
+from ironclaw_contracts.payloads import IntegrationReady, RecoveryRequired
 from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_contracts.transitions import OPEN_PHASES
 from ironclaw_observer.evidence import gather_facts
@@ -43,14 +43,14 @@ class Watch:
             ready = IntegrationReady(
                 attempt=order.attempt, commit_sha=order.commit_sha, checks=list(VALIDATION_CHECKS)
             )
-            await self._ledger.append(_event(EventType.INTEGRATION_READY, ready, order))
+            await self._ledger.append(order_event(EventType.INTEGRATION_READY, ready, order))
             return None
         reason = "; ".join(found.reasons)[:2000]
         log.warning("completed order is invalid", order_id=order_id, attempt=order.attempt, reason=reason)
         required = RecoveryRequired(
             attempt=order.attempt, reason=reason, evidence={"commit": order.commit_sha}
         )
-        await self._ledger.append(_event(EventType.RECOVERY_REQUIRED, required, order))
+        await self._ledger.append(order_event(EventType.RECOVERY_REQUIRED, required, order))
         return Finding(
             check="validation",
             order_id=order_id,
@@ -92,16 +92,4 @@ def _worktree_folders(orders: list[OrderSnapshot]) -> list[str]:
     parents = {Path(order.worktree.path).parent for order in orders if order.worktree is not None}
     return sorted(
         entry.name for parent in parents if parent.is_dir() for entry in parent.iterdir() if entry.is_dir()
-    )
-
-
-def _event(kind: EventType, payload: AttemptPayload, order: OrderSnapshot) -> NewEvent:
-    return new_event(
-        kind,
-        payload,
-        run_id=order.run_id,
-        order_id=order.order_id,
-        theater_id=order.theater_id,
-        garrison_id=order.garrison_id,
-        event_id=derived_event_id(order.order_id, payload.attempt, kind),
     )

@@ -1,8 +1,11 @@
 """Worktrees: made from the mainline, prepared, kept, removed. Each call converges after a crash."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import msgspec
 import structlog
@@ -10,6 +13,7 @@ import structlog
 import ironclaw_git
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.artifacts import ORDER_FILE, STATE_FILE, TASK_FILE, Order, WorktreeStateFile
+from ironclaw_contracts.derived import order_event
 from ironclaw_contracts.endpoints import vault as api
 from ironclaw_contracts.enums import OrderPhase, WorktreeState
 from ironclaw_contracts.errors import (
@@ -19,9 +23,9 @@ from ironclaw_contracts.errors import (
     IllegalTransition,
     NotFound,
     NotReady,
+    Unavailable,
 )
-from ironclaw_contracts.events import EventType, NewEvent, new_event
-from ironclaw_contracts.ids import derived_event_id
+from ironclaw_contracts.events import EventType
 from ironclaw_contracts.payloads import (
     AttemptPayload,
     WorktreeArchived,
@@ -43,6 +47,19 @@ class Worktrees:
     def __init__(self, theaters: Theaters, ledger: LedgerClient) -> None:
         self._theaters = theaters
         self._ledger = ledger
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def _alone(self, order_id: str) -> AsyncGenerator[None]:
+        """Let one call at a time work on an order's worktree, and answer git's refusals as problems."""
+        lock = self._locks.get(order_id) or self._locks.setdefault(order_id, asyncio.Lock())
+        async with lock:
+            try:
+                yield
+            except ironclaw_git.GitTimeout as error:
+                raise Unavailable(str(error)) from error
+            except ironclaw_git.GitError as error:
+                raise Conflict(f"order {order_id}: {error}") from error
 
     async def create(self, request: api.WorktreeRequest) -> api.WorktreeAnswer:
         """Make the worktree of an attempt from the current mainline.
@@ -53,6 +70,10 @@ class Worktrees:
         branch = ironclaw_git.order_branch(request.order_id, request.attempt)
         if request.branch is not None and request.branch != branch:
             raise BadRequest(f"branch: attempt {request.attempt} of the order works on {branch!r}")
+        async with self._alone(request.order_id):
+            return await self._create(request, branch)
+
+    async def _create(self, request: api.WorktreeRequest, branch: str) -> api.WorktreeAnswer:
         order = (await self._ledger.order(request.order_id)).order
         if order.theater_id != request.theater_id:
             raise BadRequest(f"order {order.order_id} is of theater {order.theater_id}")
@@ -77,7 +98,7 @@ class Worktrees:
             contains=request.requires,
         )
         try:
-            await self._ledger.append(_event(EventType.WORKTREE_CREATED, created, order))
+            await self._ledger.append(order_event(EventType.WORKTREE_CREATED, created, order))
         except EventConflict:
             # Told before, by a call whose answer was lost: the ledger's word stands.
             return await self._told(order)
@@ -94,24 +115,27 @@ class Worktrees:
         if worktree.state is WorktreeState.CREATED:
             await asyncio.to_thread(_write_files, Path(worktree.path), preparation.order, preparation.attempt)
             ready = WorktreeReady(attempt=preparation.attempt, path=worktree.path)
-            await self._ledger.append(_event(EventType.WORKTREE_READY, ready, order))
+            await self._ledger.append(order_event(EventType.WORKTREE_READY, ready, order))
         return api.WorktreeAnswer(worktree.path, worktree.branch, worktree.base_commit, worktree.contains)
 
     async def archive(self, order_id: str, attempt: int | None) -> api.Archive:
         """Keep the work of an attempt: merged and clean by a ref, all else by salvage, bundle and tar."""
-        order = (await self._ledger.order(order_id)).order
-        return await self._archive(order, attempt or order.attempt)
+        async with self._alone(order_id):
+            order = (await self._ledger.order(order_id)).order
+            return await self._archive(order, attempt or order.attempt)
 
     async def remove(self, order_id: str, attempt: int | None) -> api.Archive:
         """Keep the work, then remove the worktree."""
-        order = (await self._ledger.order(order_id)).order
-        number = attempt or order.attempt
-        kept = await self._archive(order, number)
-        repository = await self._theaters.repository(order.theater_id)
-        path = self._theaters.places(order.theater_id).worktree(order_id, number)
-        await ironclaw_git.remove_worktree(repository, path, preserved=True)
-        await self._tell(EventType.WORKTREE_REMOVED, WorktreeRemoved(attempt=number, path=str(path)), order)
-        return kept
+        async with self._alone(order_id):
+            order = (await self._ledger.order(order_id)).order
+            number = attempt or order.attempt
+            kept = await self._archive(order, number)
+            repository = await self._theaters.repository(order.theater_id)
+            path = self._theaters.places(order.theater_id).worktree(order_id, number)
+            await ironclaw_git.remove_worktree(repository, path, preserved=True)
+            removed = WorktreeRemoved(attempt=number, path=str(path))
+            await self._tell(EventType.WORKTREE_REMOVED, removed, order)
+            return kept
 
     async def _archive(self, order: OrderSnapshot, attempt: int) -> api.Archive:
         repository = await self._theaters.repository(order.theater_id)
@@ -144,7 +168,7 @@ class Worktrees:
         self, kind: EventType, payload: AttemptPayload, order: OrderSnapshot, ordinal: str = ""
     ) -> None:
         try:
-            await self._ledger.append(_event(kind, payload, order, ordinal))
+            await self._ledger.append(order_event(kind, payload, order, ordinal))
         except EventConflict as error:
             log.info("told already", order_id=order.order_id, kind=kind, reason=error.message)
 
@@ -176,15 +200,3 @@ def _write_files(worktree: Path, order: Order, attempt: int) -> None:
     (worktree / ORDER_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(order), indent=2) + b"\n")
     (worktree / TASK_FILE).write_text(task_text(order), encoding="utf-8")
     (worktree / STATE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
-
-
-def _event(kind: EventType, payload: AttemptPayload, order: OrderSnapshot, ordinal: str = "") -> NewEvent:
-    return new_event(
-        kind,
-        payload,
-        run_id=order.run_id,
-        order_id=order.order_id,
-        theater_id=order.theater_id,
-        garrison_id=order.garrison_id,
-        event_id=derived_event_id(order.order_id, payload.attempt, kind, ordinal),
-    )

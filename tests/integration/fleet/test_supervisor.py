@@ -108,15 +108,16 @@ async def test_given_a_child_that_dies_at_once_when_restarted_then_the_waits_gro
     await eventually(lambda: watched.state("service").restarts == 4, "four ends")
     starts = [float(line) for line in (watched.folder / "starts").read_text().split()]
     gaps = [later - earlier for earlier, later in pairwise(starts)]
-    assert gaps[0] >= delay(1)
-    assert gaps[1] >= delay(2)
-    assert gaps[2] >= delay(3)
+    assert gaps[0] >= delay(1, was_ready=False)
+    assert gaps[1] >= delay(2, was_ready=False)
+    assert gaps[2] >= delay(3, was_ready=False)
     assert watched.state("service").exit_code == 3
 
 
 def test_given_failures_in_a_row_when_the_wait_is_asked_then_it_doubles_up_to_a_cap_and_is_forgiven() -> None:
-    assert [delay(failures) for failures in range(1, 5)] == [0.2, 0.4, 0.8, 1.6]
-    assert delay(7) == delay(10_000) == 10.0
+    assert [delay(failures, was_ready=False) for failures in range(1, 5)] == [0.2, 0.4, 0.8, 1.6]
+    assert delay(7, was_ready=False) == delay(10_000, was_ready=False) == 10.0
+    assert [delay(failures, was_ready=True) for failures in (1, 2, 3, 4, 10_000)] == [0.2, 0.4, 0.8, 1.0, 1.0]
     assert failures_after(6, lived_seconds=29.0) == 7
     assert failures_after(6, lived_seconds=31.0) == 1
 

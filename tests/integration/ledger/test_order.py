@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -72,11 +71,9 @@ async def test_given_16_writers_and_4_tailing_readers_when_some_appends_fail_the
 
 
 async def test_given_postgres_killed_under_8_writers_then_nothing_acknowledged_is_lost_or_doubled(
-    tmp_path: Path, keys_folder: Path
+    open_path: Path, keys_folder: Path
 ) -> None:
-    state = StateDirectory(tmp_path / "state")
-    for parent in state.path.parents[:3]:
-        os.chmod(parent, 0o711)
+    state = StateDirectory(open_path / "state")
     state.create()
     server = EmbeddedPostgres(state, free_port())
     await asyncio.to_thread(server.prepare)

@@ -1,17 +1,15 @@
 """Reads, the pool, and the append lock. Every failure of the database is `Unavailable`."""
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from ironclaw_chassis.database import open_pool
+from ironclaw_chassis.database import available, close_pool, open_pool
 from ironclaw_contracts.chain import GENESIS_HASH, Checkpoint
 from ironclaw_contracts.endpoints.ledger import EventsQuery, OrdersQuery, RunsQuery
-from ironclaw_contracts.errors import Unavailable
 from ironclaw_contracts.events import Event
 from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
 from ironclaw_ledger.store.rows import decode_order, decode_run, event_of, lease_of
@@ -19,7 +17,6 @@ from ironclaw_ledger.store.transaction import CHANNEL, Transaction
 
 _APPEND_LOCK = 0x1C1A_0002
 _CHUNK = 2_000
-_CLOSE_SECONDS = 3
 
 _SELECT_EVENTS = """
 select e.seq, e.body, e.hash, coalesce(p.hash, repeat('0', 64)) as prev_hash
@@ -27,17 +24,8 @@ from events e left join events p on p.seq = e.seq - 1
 """
 
 
-@asynccontextmanager
-async def _available() -> AsyncGenerator[None]:
-    """Turn whatever the database or its connection raises into `Unavailable`."""
-    try:
-        yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            # A connection that breaks while it is given back must not hide that we are being stopped.
-            raise asyncio.CancelledError from error
-        raise Unavailable(f"the ledger's database is away: {type(error).__name__}") from error
+def _available() -> AbstractAsyncContextManager[None]:
+    return available("the ledger's database")
 
 
 class Store:
@@ -53,12 +41,8 @@ class Store:
             return cls(await open_pool(url, size_max=size_max))
 
     async def close(self) -> None:
-        """Close the pool; connections that do not end in time are cut."""
-        try:
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                await self._pool.close()
-        except TimeoutError:
-            self._pool.terminate()
+        """Close the pool."""
+        await close_pool(self._pool)
 
     @asynccontextmanager
     async def appending(self) -> AsyncGenerator[Transaction]:
