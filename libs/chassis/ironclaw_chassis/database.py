@@ -18,6 +18,8 @@ log = structlog.get_logger()
 
 _FILE_NAME = re.compile(r"\A(\d{4})_[a-z0-9_]+\.sql\Z")
 _CLOSE_SECONDS = 3
+# InternalClientError is what asyncpg raises when the server dies between two steps of an exchange.
+_AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 _LOCK_KEY = 0x1C1A_0001
 _TABLE = """
 create table if not exists schema_migrations (
@@ -51,7 +53,7 @@ async def available(what: str) -> AsyncGenerator[None]:
     """Turn whatever a database or its connection raises into `Unavailable`; `what` names it."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except _AWAY as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             # A connection that breaks while it is given back must not hide that we are being stopped.

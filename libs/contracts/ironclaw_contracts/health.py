@@ -1,6 +1,6 @@
 """Liveness and readiness, the same in every service."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -52,8 +52,3 @@ def readiness_endpoint(service: Service) -> Endpoint[Nothing, Nothing, Readiness
         query=Nothing,
         callers=ANYONE,
     )
-
-
-def common_endpoints(service: Service) -> tuple[Endpoint[Any, Any, Any], ...]:
-    """Return what the chassis serves for every service."""
-    return (health_endpoint(service), readiness_endpoint(service))

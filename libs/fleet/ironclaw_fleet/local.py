@@ -66,6 +66,7 @@ class LocalFleet:
         self.supervisor = Supervisor(changed)
         self._options = options
         self._environ = environ
+        self._servers: set[str] = set()
 
     @property
     def gateway_url(self) -> str:
@@ -121,6 +122,7 @@ class LocalFleet:
         postgres = EmbeddedPostgres(self.state, free_port())
         await asyncio.to_thread(postgres.prepare)
         self.supervisor.add(postgres.spec())
+        self._servers.add("postgres")
         await self.supervisor.wait_ready("postgres")
         return await ensure_database(postgres.url("postgres"))
 
@@ -131,6 +133,7 @@ class LocalFleet:
         valkey = EmbeddedValkey(self.state, free_port())
         valkey.prepare()
         self.supervisor.add(valkey.spec())
+        self._servers.add("valkey")
         await self.supervisor.wait_ready("valkey")
         return valkey.url
 
@@ -175,6 +178,7 @@ class LocalFleet:
             env=env,
             log_path=self.state.logs / f"{name}.log",
             ready=lambda: is_ready(port),
+            depends_on=tuple(sorted(self._servers)),  # so that they are stopped before what they stand on
         )
 
     def _environment(self, service: Service) -> dict[str, str]:
