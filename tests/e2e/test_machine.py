@@ -184,7 +184,7 @@ async def test_given_two_interrupts_when_stopping_then_the_second_does_not_wait(
         assert await gone({*pids, fleet.pid}) == set()
 
 
-@pytest.mark.parametrize("victim", ["ledger", "valkey-server"])
+@pytest.mark.parametrize("victim", ["ledger", "valkey-server", "api_gateway"])
 async def test_given_an_outage_when_chat_is_retried_then_there_is_one_run_and_it_ends(
     open_path: Path, victim: str
 ) -> None:

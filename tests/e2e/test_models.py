@@ -66,6 +66,9 @@ async def test_given_a_model_when_it_plans_a_chain_then_the_orders_follow_it(
         7,
     )
     assert model.keys == {f"Bearer {KEY}"}
+    prompts = [request["messages"][1]["content"] for request in model.requests if not is_plan(request)]
+    assert "List the facts" in prompts[0] and f"Order `{view.orders[0].order_id}`" in prompts[0]  # task.md
+    assert f"--- begin outputs/{view.run.run_id}/01.md ---" in prompts[1]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from ironclaw_contracts.transitions import ORDER_TRANSITIONS, RUN_TRANSITIONS, T
 from ironclaw_ledger import fold, guards
 
 _HOLDING = frozenset({OrderPhase.CLAIMED, OrderPhase.RUNNING})
+_CLOCK_SKEW = timedelta(seconds=300)
 
 
 class Parsed(Struct, frozen=True):
@@ -70,14 +71,25 @@ def parse(event: NewEvent, source: Service) -> Parsed:
 
 
 def orders_needed(request: Request) -> set[str]:
-    """Return the orders whose snapshots a request needs, beyond those found through `depends_on`."""
+    """Return the orders whose snapshots a request needs, but for those that `orders_enqueued` leads to."""
     ids: set[str] = set()
     for parsed in request.events:
         if parsed.event.order_id is not None:
             ids.add(parsed.event.order_id)
         if isinstance(parsed.payload, p.OrderCreated):
             ids.update(parsed.payload.depends_on)
+            if parsed.payload.replaces is not None:
+                ids.add(parsed.payload.replaces)
     return ids
+
+
+def orders_enqueued(request: Request) -> set[str]:
+    """Return the orders that a request enqueues; deciding that needs what they depend on."""
+    return {
+        parsed.event.order_id
+        for parsed in request.events
+        if isinstance(parsed.payload, p.OrderEnqueued) and parsed.event.order_id is not None
+    }
 
 
 class State:
@@ -130,7 +142,7 @@ class _Trial:
             return msgspec.structs.replace(known[1], duplicate=True)
         event = self._placed(parsed.event, event_id, source, now)
         if event.type is E.RUN_CREATED or event.type in RUN_TRANSITIONS:
-            self._run_event(event, parsed)
+            event = self._run_event(event, parsed)
         elif event.type is E.ORDER_CREATED or event.type in ORDER_TRANSITIONS:
             event = self._order_event(event, parsed, source, now)
         body = canonical_bytes(_body(event))
@@ -161,7 +173,7 @@ class _Trial:
         return Event(
             seq=self._seq + 1,
             event_id=event_id,
-            ts=(event.ts or now).astimezone(UTC),
+            ts=_stamp(event.ts, now),
             type=event.type,
             garrison_id=event.garrison_id,
             theater_id=event.theater_id,
@@ -180,14 +192,17 @@ class _Trial:
     def _order(self, order_id: str | None) -> OrderSnapshot | None:
         return None if order_id is None else self._orders.get(order_id) or self._state.orders.get(order_id)
 
-    def _run_event(self, event: Event, parsed: Parsed) -> None:
+    def _run_event(self, event: Event, parsed: Parsed) -> Event:
+        """Fold a run's event; return it with its theater filled in."""
         run = self._run(event.run_id)
         if isinstance(parsed.payload, p.RunCreated):
             guards.check_run_creation(run, parsed.event)
             self._put_run(fold.create_run(event, parsed.payload))
-        else:
-            run = guards.check_run_event(run, parsed.event)
-            self._put_run(fold.fold_run(run, event, parsed.payload))
+            return event
+        run = guards.check_run_event(run, parsed.event)
+        event = msgspec.structs.replace(event, theater_id=run.theater_id)
+        self._put_run(fold.fold_run(run, event, parsed.payload))
+        return event
 
     def _order_event(self, event: Event, parsed: Parsed, source: Service, now: datetime) -> Event:
         """Fold an order's event; return it with run and theater filled in."""
@@ -233,6 +248,22 @@ class _Trial:
 
     def _put_order(self, order: OrderSnapshot) -> None:
         self._orders[order.order_id] = order
+
+
+def _stamp(sent: datetime | None, now: datetime) -> datetime:
+    """Return when an event happened, in UTC. Deadlines are counted from it, so it cannot lie ahead."""
+    if sent is None:
+        return now
+    try:
+        ts = sent.astimezone(UTC)
+    except OverflowError as error:
+        raise BadRequest(f"ts {sent.isoformat()} lies outside the calendar; leave ts out") from error
+    if ts > now + _CLOCK_SKEW:
+        raise BadRequest(
+            f"ts {sent.isoformat()} lies more than {_CLOCK_SKEW.seconds} s ahead of the ledger's clock:"
+            " set the sender's clock, or leave ts out"
+        )
+    return ts
 
 
 def _body(event: Event) -> EventBody:

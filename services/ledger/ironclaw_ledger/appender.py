@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from ironclaw_contracts.endpoints.ledger import Appended
 from ironclaw_contracts.enums import Service
-from ironclaw_contracts.errors import Problem, Unavailable
+from ironclaw_contracts.errors import Internal, Problem, Unavailable
 from ironclaw_contracts.events import Event, NewEvent
 from ironclaw_contracts.ids import new_id
-from ironclaw_ledger.append import Request, State, orders_needed, parse
+from ironclaw_ledger.append import Request, State, orders_enqueued, orders_needed, parse
 from ironclaw_ledger.checkpoints import CheckpointSigner
 from ironclaw_ledger.store import Store
 
@@ -61,8 +61,9 @@ class Appender:
     async def append(self, source: Service, events: list[NewEvent]) -> list[Appended]:
         """Append events, all or none, and return where they stand once they are durable.
 
-        Raises the `Problem` that refuses them, or `Unavailable` when the outcome is not known: the same
-        events with the same ids may then be sent again.
+        Raises the `Problem` that refuses them, or `Unavailable` when the outcome is not known: sending the
+        same events with the same ids again settles it. Events that the caller gave no id cannot be told from
+        new ones, so sending those again may append them twice.
         """
         request = Request(source=source, events=tuple(parse(event, source) for event in events))
         answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
@@ -99,10 +100,11 @@ class Appender:
     async def _append(self, group: list[_Waiting]) -> None:
         event_ids = [p.event.event_id for w in group for p in w.request.events if p.event.event_id]
         order_ids = {order_id for w in group for order_id in orders_needed(w.request)}
+        enqueued = {order_id for w in group for order_id in orders_enqueued(w.request)}
         run_ids = {p.event.run_id for w in group for p in w.request.events if p.event.run_id}
         outcomes: list[list[Appended] | Problem] = []
         async with self._store.appending() as transaction:
-            state = await transaction.load(event_ids, order_ids, run_ids)
+            state = await transaction.load(event_ids, order_ids, run_ids, enqueued)
             now = datetime.now(UTC)
             outcomes = [_outcome(state, waiting, now) for waiting in group]
             events = [row.event for row in state.rows]
@@ -129,3 +131,7 @@ def _outcome(state: State, waiting: _Waiting, now: datetime) -> list[Appended] |
         return state.apply(waiting.request, waiting.new_ids, now)
     except Problem as error:
         return error
+    except Exception as error:
+        # A request that we fail to decide changed nothing, so the others of its group go on.
+        log.error("a request could not be decided", exc_info=error)
+        return Internal("the append failed on our side; the log has it")

@@ -38,6 +38,7 @@ def check_run_event(run: RunSnapshot | None, event: NewEvent) -> RunSnapshot:
     """A run's events are legal while it is open; it ends only when all its orders have."""
     if run is None:
         raise NotFound(f"there is no run {event.run_id!r}")
+    _check_theater(run, event)
     if run.status is not RunStatus.OPEN:
         raise IllegalTransition(f"{event.type} on run {run.run_id}, which is {run.status}")
     if event.type is not E.RUN_UPDATED and run.orders_open:
@@ -54,13 +55,21 @@ def check_order_creation(
     payload: p.OrderCreated,
     siblings: Mapping[str, OrderSnapshot],
 ) -> RunSnapshot:
-    """An order is created once, in an open run, and depends on orders of that run that exist."""
+    """An order is created once, in an open run, within its budget, and depends on orders that exist.
+
+    So no dependency can lead back to the order itself.
+    """
     if run is None:
         raise NotFound(f"there is no run {event.run_id!r}")
+    _check_theater(run, event)
     if run.status is not RunStatus.OPEN:
         raise IllegalTransition(f"ORDER_CREATED on run {run.run_id}, which is {run.status}")
     if order is not None:
         raise Conflict(f"order {order.order_id} exists already")
+    if run.orders_total >= run.budget.max_orders:
+        raise Conflict(
+            f"run {run.run_id} has the {run.budget.max_orders} orders that its budget.max_orders allows"
+        )
     if (payload.order.order_id, payload.order.run_id) != (event.order_id, event.run_id):
         raise BadRequest("payload.order names another order or run than the event")
     if payload.order.theater_id != run.theater_id:
@@ -68,10 +77,23 @@ def check_order_creation(
             f"payload.order is of theater {payload.order.theater_id}, its run of {run.theater_id}"
         )
     for needed in payload.depends_on:
-        sibling = siblings.get(needed)
-        if sibling is None or sibling.run_id != run.run_id:
-            raise BadRequest(f"depends_on names {needed!r}, which is no order of run {run.run_id} so far")
+        _check_sibling("depends_on", needed, run, siblings)
+    if payload.replaces is not None:
+        _check_sibling("replaces", payload.replaces, run, siblings)
     return run
+
+
+def _check_theater(run: RunSnapshot, event: NewEvent) -> None:
+    if event.theater_id not in (None, run.theater_id):
+        raise BadRequest(f"run {run.run_id} is of theater {run.theater_id}, not of {event.theater_id}")
+
+
+def _check_sibling(
+    field: str, order_id: str, run: RunSnapshot, siblings: Mapping[str, OrderSnapshot]
+) -> None:
+    sibling = siblings.get(order_id)
+    if sibling is None or sibling.run_id != run.run_id:
+        raise BadRequest(f"{field} names {order_id!r}, which is no order of run {run.run_id} so far")
 
 
 def check_order_event(
@@ -89,6 +111,10 @@ def check_order_event(
     attempt = payload.attempt if isinstance(payload, p.AttemptPayload) else order.attempt
     if event.type in FENCED and attempt != order.attempt:
         raise StaleAttempt(f"{event.type} of attempt {attempt}; order {order.order_id} is at {order.attempt}")
+    if event.type is not E.ORDER_REISSUED and attempt > order.attempt:
+        raise Conflict(
+            f"{event.type} of attempt {attempt}; order {order.order_id} is only at {order.attempt}"
+        )
     if order.phase not in ORDER_TRANSITIONS[event.type].sources:
         raise IllegalTransition(f"{event.type} on order {order.order_id}, which is {order.phase}")
     if source is Service.WORKER and order.phase in _IN_HAND and event.unit_id != order.unit_id:
@@ -121,6 +147,7 @@ def check_details(
                     f"reissue as {payload.attempt}; order {order.order_id} is at {order.attempt}"
                 )
             _check_not_held(order, lease, now)
+            _check_not_done(order, event)
         case p.OrderFailed():
             if payload.final and source is not Service.DUTY_OFFICER:
                 raise Authority("only the duty officer says that no further attempt follows")
@@ -128,6 +155,7 @@ def check_details(
                 if not payload.final:
                     raise Authority("the duty officer appends ORDER_FAILED only with final")
                 _check_not_held(order, lease, now)
+                _check_not_done(order, event)
             elif order.phase not in _IN_HAND:
                 raise IllegalTransition(f"ORDER_FAILED by {source} on an order that is {order.phase}")
         case p.OrderBlocked():
@@ -137,9 +165,13 @@ def check_details(
         case p.OrderCompleted():
             if order.report is None:
                 raise IllegalTransition("ORDER_COMPLETED before AAR_WRITTEN: report first")
+            if order.report.status != "completed":
+                raise IllegalTransition(f"ORDER_COMPLETED, but the unit's AAR says {order.report.status!r}")
         case p.IntegrationReady() | p.IntegrationStarted():
             if payload.commit_sha != order.commit_sha:
                 raise Conflict(f"commit {payload.commit_sha} is not the order's, which is {order.commit_sha}")
+        case p.IntegrationPassed():
+            _check_gates(payload)
         case p.Integrated():
             if payload.commit_sha != order.merge_commit:
                 raise Conflict(
@@ -171,6 +203,21 @@ def _check_enqueue(
             raise NotReady(
                 f"the worktree is not proven to contain {sibling.merge_commit} of dependency {needed}"
             )
+
+
+def _check_gates(payload: p.IntegrationPassed) -> None:
+    """A gate that failed or could not run lets nothing through: gates fail closed."""
+    for result in payload.gates:
+        if result.verdict != "passed":
+            raise BadRequest(f"INTEGRATION_PASSED, but gate {result.gate} has the verdict {result.verdict}")
+
+
+def _check_not_done(order: OrderSnapshot, event: NewEvent) -> None:
+    """A result that came late but is valid is kept: whoever saw a dead unit before must look again."""
+    if order.phase is OrderPhase.COMPLETED and order.recovery is None:
+        raise IllegalTransition(
+            f"{event.type} on order {order.order_id}, which is COMPLETED and was not found invalid"
+        )
 
 
 def _check_not_held(order: OrderSnapshot, lease: Lease | None, now: datetime) -> None:

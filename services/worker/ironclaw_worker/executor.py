@@ -29,8 +29,8 @@ class Executor(Protocol):
 
     name: str
 
-    async def execute(self, order: Order, material: list[Document]) -> Work:
-        """Return the work. Raises `ModelError`; the caller bounds the time."""
+    async def execute(self, order: Order, task: str, material: list[Document]) -> Work:
+        """Return the work; `task` is the text of task.md. Raises `ModelError`; the caller bounds the time."""
         ...
 
 
@@ -43,12 +43,12 @@ class ModelExecutor:
         self._client = client
         self._default_model = default_model
 
-    async def execute(self, order: Order, material: list[Document]) -> Work:
+    async def execute(self, order: Order, task: str, material: list[Document]) -> Work:
         """Ask the profile's model, or the default one."""
         answer = await self._client.complete(
             order.profile.model or self._default_model,
             SYSTEM,
-            user_message(order, material),
+            user_message(order, task, material),
             temperature=_TEMPERATURE,
             timeout_seconds=float(order.constraints.budget_seconds),
         )
@@ -67,7 +67,7 @@ class OfflineExecutor:
 
     name = "offline"
 
-    async def execute(self, order: Order, material: list[Document]) -> Work:
+    async def execute(self, order: Order, task: str, material: list[Document]) -> Work:
         """Respond deterministically, off the event loop."""
         reply = await asyncio.to_thread(respond, order.type, order.objective, material)
         return Work(

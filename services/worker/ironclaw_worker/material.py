@@ -4,9 +4,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ironclaw_contracts.artifacts import Order
+from ironclaw_contracts.artifacts import TASK_FILE, Order
 
 FILE_BYTES_MAX = 512 * 1024
+TASK_BYTES_MAX = 128 * 1024
 TOTAL_BYTES_MAX = 4 * 1024 * 1024
 
 
@@ -53,6 +54,15 @@ def read_material(worktree: Path, order: Order) -> list[Document]:
         budget -= size
         documents.append(Document(path=name, text=path.read_text(encoding="utf-8", errors="replace")))
     return documents
+
+
+def read_task(worktree: Path) -> str:
+    """Return the text of task.md, cut at a bound; empty when it is missing or no plain file."""
+    path = worktree / TASK_FILE
+    if path.is_symlink() or not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return file.read(TASK_BYTES_MAX).decode("utf-8", errors="replace")
 
 
 def allowed_path(root: Path, name: str, allowlist: list[str]) -> Path:

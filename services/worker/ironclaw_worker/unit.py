@@ -19,7 +19,7 @@ from ironclaw_contracts.jobs import JobMessage
 from ironclaw_contracts.payloads import OrderClaimed, OrderFailed, OrderStarted
 from ironclaw_worker.executor import Executor
 from ironclaw_worker.lease import LeaseTaken, held_lease
-from ironclaw_worker.material import BadMaterial, allowed_path, read_material
+from ironclaw_worker.material import BadMaterial, allowed_path, read_material, read_task
 from ironclaw_worker.report import aar, completion_events, deliverable, encode_file, state_file, unit_event
 
 log = structlog.get_logger()
@@ -99,7 +99,8 @@ class Unit:
     async def _deliver(self, order: Order, job: JobMessage, unit_id: str) -> list[NewEvent]:
         worktree = Path(job.worktree_path)
         material = await asyncio.to_thread(read_material, worktree, order)
-        work = await self._executor.execute(order, material)
+        task = await asyncio.to_thread(read_task, worktree)
+        work = await self._executor.execute(order, task, material)
         product = deliverable(order, work)
         now = datetime.now(UTC)
         report = aar(order, work, [product.artifact], now)

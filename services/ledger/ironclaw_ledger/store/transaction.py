@@ -8,14 +8,36 @@ from ironclaw_contracts.endpoints.ledger import Appended
 from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
 from ironclaw_ledger.append import State
 from ironclaw_ledger.fold import as_text
-from ironclaw_ledger.store.rows import decode_order, decode_run, lease_of
+from ironclaw_ledger.store.rows import decode_order, decode_run
 
 CHANNEL = "ironclaw_ledger"
 
+# Everything in one statement, since each would cost a round trip while all appends wait. The leases are locked:
+# a renewal under way is seen, and one that comes later finds the lease gone when this transaction ends it.
+_LOAD = """
+with held as (select * from leases where order_id = any($2) order by order_id for update)
+select 'head' as kind, null as id, seq, hash as text, null::timestamptz as at, null::integer as attempt,
+       null::bytea as fingerprint
+from (select seq, hash from events order by seq desc limit 1) head
+union all
+select 'known', event_id, seq, hash, ts, null, fingerprint from events where event_id = any($1)
+union all
+select 'order', order_id, null, snapshot, null, null, null from orders where order_id = any($2)
+union all
+select 'run', run_id, null, snapshot, null, null, null from runs
+where run_id in (select unnest($3::text[]) union select run_id from orders where order_id = any($2))
+union all
+select 'lease', order_id, null, unit_id, expires_at, attempt, null from held
+"""
+# The other replicas hear of it when the transaction commits.
 _INSERT_EVENTS = """
-insert into events (seq, event_id, ts, type, theater_id, run_id, order_id, source, fingerprint, body, hash)
-select * from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[],
-                     $7::text[], $8::text[], $9::bytea[], $10::text[], $11::text[])
+with inserted as (
+    insert into events
+        (seq, event_id, ts, type, theater_id, run_id, order_id, source, fingerprint, body, hash)
+    select * from unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::text[], $5::text[], $6::text[],
+                         $7::text[], $8::text[], $9::bytea[], $10::text[], $11::text[])
+)
+select pg_notify($12, $13)
 """
 _UPSERT_RUNS = """
 insert into runs (run_id, theater_id, status, first_seq, last_seq, snapshot)
@@ -31,6 +53,12 @@ on conflict (order_id) do update
 set phase = excluded.phase, status = excluded.status, last_seq = excluded.last_seq,
     snapshot = excluded.snapshot
 """
+_UPSERT_LEASES = """
+insert into leases (order_id, attempt, unit_id, expires_at)
+select * from unnest($1::text[], $2::integer[], $3::text[], $4::timestamptz[])
+on conflict (order_id) do update
+set attempt = excluded.attempt, unit_id = excluded.unit_id, expires_at = excluded.expires_at
+"""
 
 
 class Transaction:
@@ -39,37 +67,35 @@ class Transaction:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    async def load(self, event_ids: list[str], order_ids: set[str], run_ids: set[str]) -> State:
-        """Return all that deciding the group needs: the head, known events, snapshots, leases."""
-        fetch = self._connection.fetch
-        head = await self._connection.fetchrow("select seq, hash from events order by seq desc limit 1")
-        known_rows = await fetch(
-            "select event_id, seq, ts, hash, fingerprint from events where event_id = any($1)", event_ids
-        )
-        orders = await self._orders(order_ids) if order_ids else {}
-        needed = {d for order in orders.values() for d in order.depends_on} - set(orders)
-        if needed:
-            orders |= await self._orders(needed)
-        run_ids = run_ids | {order.run_id for order in orders.values()}
-        run_rows = (
-            await fetch("select snapshot from runs where run_id = any($1)", list(run_ids)) if run_ids else []
-        )
-        lease_rows = (
-            await fetch("select * from leases where order_id = any($1)", list(orders)) if orders else []
-        )
-        runs = [decode_run(row["snapshot"]) for row in run_rows]
+    async def load(
+        self, event_ids: list[str], order_ids: set[str], run_ids: set[str], enqueued: set[str]
+    ) -> State:
+        """Return all that deciding the group needs: the head, known events, snapshots, leases.
+
+        For the orders of `enqueued` that includes what they depend on.
+        """
+        rows = await self._connection.fetch(_LOAD, event_ids, list(order_ids), list(run_ids))
+        of: dict[str, list[Any]] = {"head": [], "known": [], "run": [], "order": [], "lease": []}
+        for row in rows:
+            of[row["kind"]].append(row)
+        head = of["head"][0] if of["head"] else None
+        runs = [decode_run(row["text"]) for row in of["run"]]
+        orders = {row["id"]: decode_order(row["text"]) for row in of["order"]}
+        needed = {d for order_id in enqueued & orders.keys() for d in orders[order_id].depends_on}
+        if needed - orders.keys():
+            orders |= await self._orders(needed - orders.keys())
         return State(
             seq=head["seq"] if head else 0,
-            head=head["hash"] if head else GENESIS_HASH,
+            head=head["text"] if head else GENESIS_HASH,
             runs={run.run_id: run for run in runs},
             orders=orders,
-            leases={row["order_id"]: lease_of(row) for row in lease_rows},
+            leases={r["id"]: Lease(r["id"], r["attempt"], r["text"], r["at"]) for r in of["lease"]},
             known={
-                row["event_id"]: (
+                row["id"]: (
                     row["fingerprint"],
-                    Appended(row["event_id"], row["seq"], row["ts"], row["hash"], duplicate=False),
+                    Appended(row["id"], row["seq"], row["at"], row["text"], duplicate=False),
                 )
-                for row in known_rows
+                for row in of["known"]
             },
         )
 
@@ -93,13 +119,14 @@ class Transaction:
             [r.fingerprint for r in rows],
             [r.body.decode() for r in rows],
             [r.event.hash for r in rows],
+            CHANNEL,
+            str(state.seq),
         )
         await upsert_runs(self._connection, state.changed_runs.values())
         await upsert_orders(self._connection, state.changed_orders.values())
         await self._save_leases(state.changed_leases)
         for checkpoint in checkpoints:
             await _insert_checkpoint(self._connection, checkpoint)
-        await self._connection.execute("select pg_notify($1, $2)", CHANNEL, str(state.seq))
 
     async def replace_snapshots(self, runs: Iterable[RunSnapshot], orders: Iterable[OrderSnapshot]) -> None:
         """Replace every snapshot by the given ones."""
@@ -109,19 +136,18 @@ class Transaction:
         await upsert_orders(self._connection, orders)
 
     async def _save_leases(self, leases: dict[str, Lease | None]) -> None:
-        for order_id, lease in leases.items():
-            if lease is None:
-                await self._connection.execute("delete from leases where order_id = $1", order_id)
-            else:
-                await self._connection.execute(
-                    "insert into leases (order_id, attempt, unit_id, expires_at) values ($1, $2, $3, $4)"
-                    " on conflict (order_id) do update set attempt = excluded.attempt,"
-                    " unit_id = excluded.unit_id, expires_at = excluded.expires_at",
-                    order_id,
-                    lease.attempt,
-                    lease.unit_id,
-                    lease.expires_at,
-                )
+        ended = [order_id for order_id, lease in leases.items() if lease is None]
+        if ended:
+            await self._connection.execute("delete from leases where order_id = any($1)", ended)
+        held = [lease for lease in leases.values() if lease is not None]
+        if held:
+            await self._connection.execute(
+                _UPSERT_LEASES,
+                [lease.order_id for lease in held],
+                [lease.attempt for lease in held],
+                [lease.unit_id for lease in held],
+                [lease.expires_at for lease in held],
+            )
 
 
 async def upsert_runs(connection: Any, runs: Iterable[RunSnapshot]) -> None:
