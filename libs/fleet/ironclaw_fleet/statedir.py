@@ -68,9 +68,11 @@ class StateDirectory:
         if not path.exists() or not self._is_held():
             return None
         try:
-            return msgspec.json.decode(path.read_bytes(), type=FleetRecord)
-        except msgspec.DecodeError:
+            record = msgspec.json.decode(path.read_bytes(), type=FleetRecord)
+        except (OSError, msgspec.DecodeError):
             return None
+        # Between taking the lock and clearing what a killed fleet left, its record would still be read.
+        return record if _runs(record.pid) else None
 
     def write_fleet(self, record: FleetRecord) -> None:
         """Tell other commands how to find this fleet."""
@@ -124,3 +126,13 @@ def _lock(file: IO[str]) -> bool:
             continue
         return True
     return False
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
