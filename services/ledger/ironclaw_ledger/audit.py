@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -21,14 +22,22 @@ from ironclaw_ledger.fold import as_text
 from ironclaw_ledger.replay import Replay
 from ironclaw_ledger.store import Store
 
-_COLUMNS = ("seq", "event_id", "type", "run_id", "order_id", "source")
+_COLUMNS = ("seq", "event_id", "type", "theater_id", "run_id", "order_id", "source")
 
 
 async def export(store: Store, signer: CheckpointSigner) -> AsyncIterator[bytes]:
-    """Yield the ledger as JSON lines, checkpoints in their places, sealed with one of its head."""
+    """Return the ledger up to its present head as JSON lines, checkpoints in place, the last one of the head.
+
+    The head is read first: writers that keep writing cannot make an export endless.
+    """
+    head, _ = await store.head()
+    return _export(store, signer, head)
+
+
+async def _export(store: Store, signer: CheckpointSigner, head: int) -> AsyncIterator[bytes]:
     checkpoints = {c.seq: c for c in await store.checkpoints()}
     seq, hash_hex = 0, GENESIS_HASH
-    async for rows in store.event_chunks():
+    async for rows in store.event_chunks(until=head):
         lines: list[ExportLine] = []
         for row in rows:
             seq, hash_hex = row["seq"], row["hash"]
@@ -40,19 +49,20 @@ async def export(store: Store, signer: CheckpointSigner) -> AsyncIterator[bytes]
         yield msgspec.json.encode(signer.sign(seq, hash_hex)) + b"\n"
 
 
-async def verify(store: Store, public_key: str) -> Verification:
+async def verify(store: Store, public_key: str, witnessed: int = 0) -> Verification:
     """Recompute the chain from the stored bytes and compare it with the columns and the checkpoints.
 
-    A tail that was cut off shows as a checkpoint beyond the end.
+    A tail that was cut off shows as a checkpoint or a snapshot beyond the end, or by `witnessed`, the highest
+    seq that this process saw committed.
     """
+    appended = max(witnessed, await store.appended_max())
     checkpoints = {c.seq: c for c in await store.checkpoints()}
     verifier = ChainVerifier(public_key)
     async for rows in store.event_chunks():
         if not await asyncio.to_thread(_feed, verifier, rows, checkpoints):
             break
-    missing = [seq for seq in sorted(checkpoints) if seq >= verifier.next_seq]
-    if missing:
-        verifier.fault(verifier.next_seq, f"events are missing: a signed checkpoint names seq {missing[0]}")
+    if appended >= verifier.next_seq:
+        verifier.fault(verifier.next_seq, f"events are missing: there were events up to seq {appended}")
     return verifier.result(sealed=True)
 
 
@@ -63,6 +73,8 @@ def _feed(verifier: ChainVerifier, rows: Iterable[Any], checkpoints: dict[int, C
                 return False
         stored = msgspec.json.decode(row["body"])
         differing = [column for column in _COLUMNS if stored[column] != row[column]]
+        if datetime.fromisoformat(stored["ts"]) != row["ts"]:
+            differing.append("ts")
         if differing:
             verifier.fault(row["seq"], f"column {differing[0]} differs from the event")
             return False

@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from importlib.resources import files
 
+from ironclaw_chassis.database import read_migrations
 from ironclaw_chassis.identity import load_private_key
 from ironclaw_contracts.endpoints.ledger import Chain
 from ironclaw_contracts.enums import Service
@@ -26,6 +28,7 @@ class Ledger:
         self._settings = settings
         key = load_private_key(settings.keys / f"{Service.LEDGER.value}.key")
         self.signer = CheckpointSigner(key, settings.checkpoint_events)
+        self._schema_version = len(read_migrations(files("ironclaw_ledger") / "migrations"))
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
@@ -42,7 +45,7 @@ class Ledger:
 
     async def ping(self) -> None:
         """Raise `Unavailable` when the database is away or not migrated."""
-        await self.store.ping()
+        await self.store.check_schema(self._schema_version)
 
     async def chain(self) -> Chain:
         """Return the head of the chain and the newest checkpoint."""

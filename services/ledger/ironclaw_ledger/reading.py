@@ -1,12 +1,16 @@
 """Answer questions about runs and orders."""
 
-from collections.abc import Mapping
+import asyncio
 from datetime import UTC, datetime, timedelta
 
+import msgspec
+
 from ironclaw_contracts.endpoints import ledger as api
+from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.errors import BadRequest, LeaseLost, NotFound
-from ironclaw_contracts.events import EventType
-from ironclaw_contracts.snapshots import Lease, OrderSnapshot, OrderView, RunView
+from ironclaw_contracts.events import Event, EventType
+from ironclaw_contracts.ids import Seq
+from ironclaw_contracts.snapshots import Lease, OrderView, RunView
 from ironclaw_contracts.why import Why
 from ironclaw_ledger.replay import Replay
 from ironclaw_ledger.store import Store
@@ -30,17 +34,15 @@ class Reader:
     async def run(self, run_id: str, at_seq: int | None) -> RunView:
         """Return a run with its orders, now or as of a seq. Raises `NotFound`."""
         if at_seq is not None:
-            replay = Replay()
-            for event in await self._store.run_events(run_id, at_seq):
-                replay.feed(event)
-            view = replay.view(run_id)
+            events = await self._store.run_events(run_id, at_seq)
+            view = await asyncio.to_thread(_replayed, events, run_id)
             if view is None:
                 raise NotFound(f"there was no run {run_id!r} at seq {at_seq}")
             return view
-        run = await self._store.run(run_id)
-        if run is None:
+        view = await self._store.run(run_id)
+        if view is None:
             raise NotFound(f"there is no run {run_id!r}")
-        return RunView(run=run, orders=await self._store.orders_of(run_id))
+        return view
 
     async def runs(self, query: api.RunsQuery) -> api.RunPage:
         """Return a page of runs."""
@@ -50,19 +52,20 @@ class Reader:
 
     async def order(self, order_id: str) -> OrderView:
         """Return an order with its lease. Raises `NotFound`."""
-        order = await self._order(order_id)
-        leases = await self._store.leases([order_id])
-        return OrderView(order=order, lease=leases.get(order_id))
+        view = await self._store.order(order_id)
+        if view is None:
+            raise NotFound(f"there is no order {order_id!r}")
+        return view
 
     async def orders(self, query: api.OrdersQuery) -> api.OrderPage:
         """Return a page of orders with their leases."""
-        phases = query.phases.split(",") if query.phases else None
-        orders = await self._store.orders(query, phases)
-        page = orders[: query.limit]
-        leases = await self._store.leases([order.order_id for order in page])
-        more = len(orders) > query.limit
+        views = await self._store.orders(query, split_phases(query.phases))
+        page = views[: query.limit]
+        more = len(views) > query.limit
         return api.OrderPage(
-            orders=page, leases=list(leases.values()), next_cursor=page[-1].first_seq if more else None
+            orders=[view.order for view in page],
+            leases=[view.lease for view in page if view.lease is not None],
+            next_cursor=page[-1].order.first_seq if more else None,
         )
 
     async def renew(self, order_id: str, renewal: api.LeaseRenewal) -> Lease:
@@ -83,18 +86,17 @@ class Reader:
 
     async def why_order(self, order_id: str) -> Why:
         """Say what an order waits for."""
-        order = await self._order(order_id)
-        siblings: Mapping[str, OrderSnapshot] = {
-            o.order_id: o for o in await self._store.orders_of(order.run_id)
-        }
-        leases = await self._store.leases([order_id])
-        return why_order(order, siblings, leases.get(order_id), datetime.now(UTC))
+        run_id = (await self.order(order_id)).order.run_id
+        orders = {order.order_id: order for order in (await self.run(run_id, None)).orders}
+        leases = await self._store.leases(list(orders))
+        return why_order(orders[order_id], orders, leases, datetime.now(UTC))
 
-    async def _order(self, order_id: str) -> OrderSnapshot:
-        order = await self._store.order(order_id)
-        if order is None:
-            raise NotFound(f"there is no order {order_id!r}")
-        return order
+
+def _replayed(events: list[Event], run_id: str) -> RunView | None:
+    replay = Replay()
+    for event in events:
+        replay.feed(event)
+    return replay.view(run_id)
 
 
 def split_types(types: str | None) -> list[str] | None:
@@ -106,3 +108,27 @@ def split_types(types: str | None) -> list[str] | None:
     if unknown:
         raise BadRequest(f"types: there is no event type {unknown[0]!r}")
     return names
+
+
+def split_phases(phases: str | None) -> list[str] | None:
+    """Return a comma-separated list of order phases. Raises `BadRequest` naming one that does not exist."""
+    if not phases:
+        return None
+    names = phases.split(",")
+    unknown = [name for name in names if name not in OrderPhase.__members__]
+    if unknown:
+        raise BadRequest(f"phases: there is no order phase {unknown[0]!r}")
+    return names
+
+
+def resume_after(last_event_id: str, after: int) -> int:
+    """Return the cursor of a stream: the `Last-Event-ID` header where it is sent, else `after`.
+
+    Raises `BadRequest` when the header is no seq of ours.
+    """
+    if not last_event_id:
+        return after
+    try:
+        return msgspec.convert(last_event_id, Seq, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"Last-Event-ID {last_event_id[:80]!r} is no seq of this ledger: {error}") from error

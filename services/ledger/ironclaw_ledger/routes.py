@@ -12,7 +12,7 @@ from ironclaw_contracts.snapshots import Lease, OrderView, RunView
 from ironclaw_contracts.why import Why
 from ironclaw_ledger import audit
 from ironclaw_ledger.parts import Ledger
-from ironclaw_ledger.reading import split_types
+from ironclaw_ledger.reading import resume_after, split_types
 
 
 def build_routes(ledger: Ledger) -> Routes:
@@ -33,8 +33,8 @@ def build_routes(ledger: Ledger) -> Routes:
 
     @routes.stream(api.STREAM_EVENTS)
     async def stream_events(call: Call[Nothing, api.StreamQuery]) -> AsyncIterator[StreamEvent]:
-        after = int(call.last_event_id) if call.last_event_id.isdecimal() else call.query.after
-        return ledger.stream.tail(after, split_types(call.query.types), call.query.run_id)
+        after = resume_after(call.last_event_id, call.query.after)
+        return await ledger.stream.follow(after, split_types(call.query.types), call.query.run_id)
 
     @routes.serve(api.LIST_RUNS)
     async def list_runs(call: Call[Nothing, api.RunsQuery]) -> api.RunPage:
@@ -70,11 +70,11 @@ def build_routes(ledger: Ledger) -> Routes:
 
     @routes.serve(api.VERIFY_CHAIN)
     async def verify_chain(_: Call[Nothing, Nothing]) -> Verification:
-        return await audit.verify(ledger.store, ledger.signer.public_key)
+        return await audit.verify(ledger.store, ledger.signer.public_key, ledger.stream.seq_max)
 
     @routes.lines(api.EXPORT)
     async def export(_: Call[Nothing, Nothing]) -> AsyncIterator[bytes]:
-        return audit.export(ledger.store, ledger.signer)
+        return await audit.export(ledger.store, ledger.signer)
 
     @routes.serve(api.REBUILD)
     async def rebuild(_: Call[Nothing, Nothing]) -> api.Rebuilt:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -16,10 +16,11 @@ from ironclaw_ledger.store import Store
 
 log = structlog.get_logger()
 
-_RECENT_MAX = 4_096
+_RECENT_MAX = 1_024
 _PAGE = 500
 _POLL_SECONDS = 5.0
 _RELISTEN_SECONDS = 1.0
+_STANDS = StreamEvent(id="", event="", data="")
 
 
 class Stream:
@@ -32,9 +33,14 @@ class Stream:
         self._recent: deque[Event] = deque(maxlen=_RECENT_MAX)
         self._beat = asyncio.Event()
 
+    @property
+    def seq_max(self) -> int:
+        """The highest seq that this replica committed; 0 when it committed none yet."""
+        return self._recent[-1].seq if self._recent else 0
+
     def committed(self, events: list[Event]) -> None:
         """Take a group that this replica committed, and wake the readers."""
-        if self._recent and self._recent[-1].seq + 1 != events[0].seq:
+        if self._recent and self.seq_max + 1 != events[0].seq:
             self._recent.clear()  # another replica wrote in between
         self._recent.extend(events)
         self._wake()
@@ -49,19 +55,29 @@ class Stream:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def tail(
+    async def follow(
         self, after: int, types: list[str] | None, run_id: str | None
-    ) -> AsyncIterator[StreamEvent]:
-        """Yield events after a cursor as they are committed; -1 starts at the head.
+    ) -> AsyncGenerator[StreamEvent]:
+        """Return a stream of the events after a cursor, as they are committed; -1 starts at the head.
 
-        Raises `Unavailable` when too many streams are open.
+        Once this returns, the stream stands: no event from here on passes it by. Raises `Unavailable` when
+        too many streams are open.
         """
+        events = self._tail(after, types, run_id)
+        await anext(events)
+        return events
+
+    async def _tail(
+        self, after: int, types: list[str] | None, run_id: str | None
+    ) -> AsyncGenerator[StreamEvent]:
+        """Yield once when the cursor stands, then the events."""
         if self._open >= self._streams_max:
             raise Unavailable("too many event streams are open", retry_after_seconds=5)
-        if after < 0:
-            after, _ = await self._store.head()
         self._open += 1
         try:
+            if after < 0:
+                after, _ = await self._store.head()
+            yield _STANDS
             while True:
                 beat = self._beat
                 events, after_next = await self._next(after, types, run_id)
@@ -80,13 +96,14 @@ class Stream:
 
     async def _next(self, after: int, types: list[str] | None, run_id: str | None) -> tuple[list[Event], int]:
         """Return the next events that match, and the cursor after all that was looked at."""
-        recent = self._recent
-        if recent and recent[0].seq <= after + 1 <= recent[-1].seq:
-            looked_at = [event for event in recent if event.seq > after]
-            matching = [
-                e for e in looked_at if (types is None or e.type in types) and run_id in (None, e.run_id)
+        if self._recent and self._recent[0].seq <= after + 1 <= self.seq_max:
+            seq_max = self.seq_max
+            fresh = [
+                event
+                for event in self._since(after)
+                if (types is None or event.type in types) and run_id in (None, event.run_id)
             ]
-            return matching, looked_at[-1].seq
+            return fresh, seq_max
         head, _ = await self._store.head()
         if head <= after:
             return [], after
@@ -95,15 +112,28 @@ class Stream:
         # Fewer than a page: everything up to the head that was read before it has been looked at.
         return events, events[-1].seq if len(events) == _PAGE else max(head, *(e.seq for e in events), after)
 
+    def _since(self, after: int) -> list[Event]:
+        """Return the recent events after a cursor; the newest are few, so it looks from the end."""
+        found: list[Event] = []
+        for event in reversed(self._recent):
+            if event.seq <= after:
+                break
+            found.append(event)
+        found.reverse()
+        return found
+
     async def _listen(self) -> None:
         while True:
             try:
-                async with self._store.listening(lambda *_: self._wake()):
+                async with self._store.listening(self._wake) as check:
+                    self._wake()  # whatever was committed while nobody listened
                     while True:
                         await asyncio.sleep(_POLL_SECONDS)
-                        await self._store.ping()
+                        await check()
             except Problem as error:
                 log.warning("not listening to other replicas", reason=error.message)
+            except Exception as error:
+                log.error("listening to other replicas failed", exc_info=error)
             await asyncio.sleep(_RELISTEN_SECONDS)
 
     def _wake(self) -> None:

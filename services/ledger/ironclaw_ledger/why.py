@@ -46,16 +46,20 @@ _PREPARING = Waiting("preparing_worktree", Service.CO, "co has the vault prepare
 _DEPENDENCY = Waiting("awaiting_dependency", Service.CO, "co dispatches it once the dependency is merged", 30)
 _LOST_DEPENDENCY = Waiting("dependency_lost", Service.CO, "co cancels it: a dependency has failed", 30)
 _NO_PLAN = Waiting("awaiting_plan", Service.CO, "co plans the run", 90)
+_CANCELLING = Waiting("cancelling", Service.CO, "co cancels the open orders", 30)
 _NO_END = Waiting("awaiting_synthesis", Service.CO, "co ends the run and makes the reply", 30)
 
 
 def why_order(
-    order: OrderSnapshot, orders: Mapping[str, OrderSnapshot], lease: Lease | None, now: datetime
+    order: OrderSnapshot, orders: Mapping[str, OrderSnapshot], leases: Mapping[str, Lease], now: datetime
 ) -> Why:
-    """Return why an order waits. `orders` holds at least those it depends on, directly or not."""
+    """Return why an order waits.
+
+    `orders` and `leases` hold at least the order's own and those of what it depends on, directly or not.
+    """
     if order.phase in TERMINAL_PHASES:
         return _ended(order.order_id, order.phase)
-    return _why(order.order_id, order.phase, _order_chain(order, orders, lease, now))
+    return _why(order.order_id, order.phase, _order_chain(order, orders, leases, now))
 
 
 def why_run(view: RunView, leases: Mapping[str, Lease], now: datetime) -> Why:
@@ -71,27 +75,43 @@ def why_run(view: RunView, leases: Mapping[str, Lease], now: datetime) -> Why:
     if not open_orders:
         own = _link(run.run_id, _NO_END, run.updated_at, run.status_event_id, now)
         return _why(run.run_id, run.status, [own])
+    stoppable = [order for order in open_orders if order.phase is not P.GATED]
+    if run.cancel_requested is not None and stoppable:
+        own = _link(run.run_id, _CANCELLING, run.updated_at, run.status_event_id, now)
+        return _why(run.run_id, run.status, [own])
     # The order that has stood still the longest among those that somebody should be moving.
     moving = [o for o in open_orders if _waiting(o, orders) not in (_DEPENDENCY,)] or open_orders
     slowest = min(moving, key=lambda order: (order.phase_since, order.first_seq))
-    chain = _order_chain(slowest, orders, leases.get(slowest.order_id), now)
+    chain = _order_chain(slowest, orders, leases, now)
     waits = Waiting("awaiting_orders", chain[-1].owner, f"order {slowest.order_id} moves", 30)
     first = _link(run.run_id, waits, run.created_at, run.status_event_id, now, deadline=chain[-1].deadline)
     return _why(run.run_id, run.status, [first, *chain])
 
 
 def _order_chain(
-    order: OrderSnapshot, orders: Mapping[str, OrderSnapshot], lease: Lease | None, now: datetime
+    order: OrderSnapshot, orders: Mapping[str, OrderSnapshot], leases: Mapping[str, Lease], now: datetime
 ) -> list[Link]:
+    """Return the links from an order down to the one that moves next; its deadline is that of all."""
+    path = [order]
+    # A path cannot be longer than there are orders, whatever the snapshots say.
+    while _waiting(path[-1], orders) is _DEPENDENCY and len(path) <= len(orders):
+        path.append(_unmerged(path[-1], orders)[0])
+    lease = leases.get(path[-1].order_id)
+    held_until = lease.expires_at if lease is not None and path[-1].phase in {P.CLAIMED, P.RUNNING} else None
+    last = _order_link(path[-1], orders, now, held_until)
+    return [*(_order_link(waiting, orders, now, last.deadline) for waiting in path[:-1]), last]
+
+
+def _order_link(
+    order: OrderSnapshot, orders: Mapping[str, OrderSnapshot], now: datetime, deadline: datetime | None
+) -> Link:
     waiting = _waiting(order, orders)
-    since, event_id = order.phase_since, order.phase_event_id
-    if waiting is not _DEPENDENCY:
-        deadline = lease.expires_at if lease is not None and order.phase in {P.CLAIMED, P.RUNNING} else None
-        return [_link(order.order_id, waiting, since, event_id, now, deadline=deadline)]
-    needed = next(orders[d] for d in order.depends_on if orders[d].phase is not P.INTEGRATED)
-    rest = _order_chain(needed, orders, None, now)
-    own = _link(order.order_id, waiting, since, event_id, now, deadline=rest[-1].deadline)
-    return [own, *rest]
+    return _link(order.order_id, waiting, order.phase_since, order.phase_event_id, now, deadline=deadline)
+
+
+def _unmerged(order: OrderSnapshot, orders: Mapping[str, OrderSnapshot]) -> list[OrderSnapshot]:
+    needed = [orders[d] for d in order.depends_on if d in orders]
+    return [dependency for dependency in needed if dependency.phase is not P.INTEGRATED]
 
 
 def _waiting(order: OrderSnapshot, orders: Mapping[str, OrderSnapshot]) -> Waiting:
@@ -99,10 +119,10 @@ def _waiting(order: OrderSnapshot, orders: Mapping[str, OrderSnapshot]) -> Waiti
         return _INVALID
     if order.phase is not P.PLANNED:
         return WAITING[order.phase]
-    phases = [orders[d].phase for d in order.depends_on if d in orders]
-    if any(phase in {P.FAILED, P.CANCELLED} for phase in phases):
+    unmerged = _unmerged(order, orders)
+    if any(dependency.phase in {P.FAILED, P.CANCELLED} for dependency in unmerged):
         return _LOST_DEPENDENCY
-    if any(phase is not P.INTEGRATED for phase in phases):
+    if unmerged:
         return _DEPENDENCY
     if order.worktree is None:
         return _NO_WORKTREE

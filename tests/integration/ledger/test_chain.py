@@ -65,7 +65,7 @@ async def test_given_tampering_as_superuser_when_verified_then_the_first_bad_seq
 
 
 async def test_given_an_export_when_verified_alone_then_it_holds_and_any_loss_shows(full: Ledger) -> None:
-    lines = b"".join([part async for part in audit.export(full.store, full.signer)]).splitlines()
+    lines = b"".join([part async for part in await audit.export(full.store, full.signer)]).splitlines()
     assert verify_lines(lines, full.signer.public_key).ok
     assert not verify_lines(lines[:-1]).ok
     assert not verify_lines(lines[1:]).ok

@@ -57,7 +57,7 @@ async def test_given_16_writers_and_4_tailing_readers_when_some_appends_fail_the
 
         async def read(through: Ledger) -> list[int]:
             seen: list[int] = []
-            async for event in through.stream.tail(0, None, None):
+            async for event in await through.stream.follow(0, None, None):
                 seen.append(int(event.id))
                 if len(seen) == writers * each:
                     return seen
@@ -133,9 +133,9 @@ async def test_given_a_full_queue_when_appending_then_503_and_what_was_accepted_
 async def test_given_a_stream_cap_when_exceeded_then_503(database_url: str, keys_folder: Path) -> None:
     async with open_ledger(database_url, keys_folder, streams_max=1) as ledger:
         await ledger.appender.append(Service.DUTY_OFFICER, [tick()])
-        first = ledger.stream.tail(0, None, None)
+        first = await ledger.stream.follow(0, None, None)
         event = await anext(first)
         assert json.loads(event.data)["seq"] == 1
         with pytest.raises(Unavailable):
-            await anext(ledger.stream.tail(0, None, None))
+            await ledger.stream.follow(0, None, None)
         await first.aclose()

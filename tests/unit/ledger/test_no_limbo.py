@@ -113,7 +113,7 @@ def test_given_the_transition_table_when_walked_then_every_phase_is_reachable() 
 def test_given_every_reachable_state_when_asked_why_then_one_blocker_owner_action_and_deadline() -> None:
     for key, order in reachable().items():
         lease = Lease("order", order.attempt, "unit", NOW + timedelta(seconds=10))
-        answer = why_order(order, {"order": order}, lease, NOW)
+        answer = why_order(order, {"order": order}, {"order": lease}, NOW)
         if order.phase in TERMINAL_PHASES:
             assert answer.terminal and answer.chain == [], key
             continue
@@ -127,14 +127,14 @@ def test_given_every_reachable_state_when_asked_why_then_one_blocker_owner_actio
 def test_given_a_chain_of_dependencies_when_asked_why_then_it_leads_to_the_one_that_moves() -> None:
     first, second = new_order("a"), new_order("b", ["a"])
     third = new_order("c", ["b"])
-    answer = why_order(third, {o.order_id: o for o in (first, second, third)}, None, NOW)
+    answer = why_order(third, {o.order_id: o for o in (first, second, third)}, {}, NOW)
     assert [link.subject for link in answer.chain] == ["c", "b", "a"]
     assert (answer.blocker, answer.owner) == ("awaiting_worktree", Service.CO)
 
 
 def test_given_a_dependency_that_failed_when_asked_why_then_co_cancels() -> None:
     failed = fold.replace(new_order("a"), phase=OrderPhase.FAILED)
-    answer = why_order(new_order("b", ["a"]), {"a": failed}, None, NOW)
+    answer = why_order(new_order("b", ["a"]), {"a": failed}, {}, NOW)
     assert (answer.blocker, answer.owner) == ("dependency_lost", Service.CO)
 
 

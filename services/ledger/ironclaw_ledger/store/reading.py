@@ -1,6 +1,7 @@
-"""Reads, the pool, and the append lock. Every failure of the database is `Unavailable`."""
+"""Reads, the pools, and the append lock. Every failure of the database is `Unavailable`."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -10,13 +11,20 @@ import asyncpg
 from ironclaw_chassis.database import available, close_pool, open_pool
 from ironclaw_contracts.chain import GENESIS_HASH, Checkpoint
 from ironclaw_contracts.endpoints.ledger import EventsQuery, OrdersQuery, RunsQuery
+from ironclaw_contracts.errors import Unavailable
 from ironclaw_contracts.events import Event
-from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
-from ironclaw_ledger.store.rows import decode_order, decode_run, event_of, lease_of
+from ironclaw_contracts.snapshots import Lease, OrderSnapshot, OrderView, RunSnapshot, RunView
+from ironclaw_ledger.store.rows import decode_order, decode_run, event_of, lease_of, order_view_of
 from ironclaw_ledger.store.transaction import CHANNEL, Transaction
 
 _APPEND_LOCK = 0x1C1A_0002
 _CHUNK = 2_000
+
+_WRITER_CONNECTIONS = 2  # the appender's and the listener's: reads never take them
+# Appends look rows up by key. A plan made while the tables were still small would go on scanning them whole.
+_WRITER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+# READ COMMITTED: the statements that follow this one see what the former holder of the lock committed.
+_BEGIN = f"begin; select pg_advisory_xact_lock({_APPEND_LOCK})"
 
 _SELECT_EVENTS = """
 select e.seq, e.body, e.hash, coalesce(p.hash, repeat('0', 64)) as prev_hash
@@ -24,48 +32,112 @@ from events e left join events p on p.seq = e.seq - 1
 """
 
 
+# One statement each, so that a run and its orders, or an order and its lease, are of one moment.
+_SELECT_RUN = """
+select r.snapshot,
+       array(select o.snapshot from orders o where o.run_id = r.run_id order by o.first_seq) as orders
+from runs r where r.run_id = $1
+"""
+_SELECT_ORDERS = """
+select o.snapshot, l.order_id, l.attempt, l.unit_id, l.expires_at
+from orders o left join leases l on l.order_id = o.order_id
+"""
+_SELECT_APPENDED_MAX = """
+select greatest((select max(seq) from checkpoints), (select max(last_seq) from runs),
+                (select max(last_seq) from orders), 0)
+"""
+
+
 def _available() -> AbstractAsyncContextManager[None]:
     return available("the ledger's database")
+
+
+async def _open_writers(url: str) -> asyncpg.Pool:
+    """Open a pool that gives connections back as they are: a reset is a round trip that appends wait for."""
+
+    async def keep(_: object) -> None:
+        """Nothing to undo: asyncpg itself rolls back what is open and forgets listeners."""
+
+    return await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=_WRITER_CONNECTIONS,
+        timeout=5,
+        command_timeout=60,
+        reset=keep,
+        server_settings=_WRITER_SETTINGS,
+    )
 
 
 class Store:
     """Reads, and the append transaction."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, readers: asyncpg.Pool, writers: asyncpg.Pool) -> None:
+        self._pool = readers
+        self._writers = writers
+        self._appender_pid = 0
 
     @classmethod
     async def open(cls, url: str, size_max: int) -> "Store":
-        """Open the pool."""
+        """Open the pools: up to `size_max` connections for reads, and those that reads never take."""
         async with _available():
-            return cls(await open_pool(url, size_max=size_max))
+            readers = await open_pool(url, size_max=size_max)
+            try:
+                return cls(readers, await _open_writers(url))
+            except BaseException:
+                await close_pool(readers)
+                raise
 
     async def close(self) -> None:
-        """Close the pool."""
-        await close_pool(self._pool)
+        """Close the pools."""
+        await asyncio.gather(close_pool(self._pool), close_pool(self._writers))
 
     @asynccontextmanager
     async def appending(self) -> AsyncGenerator[Transaction]:
         """Hold the append lock for one transaction; it commits when the body ends without an error."""
-        async with _available(), self._pool.acquire(timeout=5) as connection, connection.transaction():
-            # A statement of its own: the ones after it see what the former holder committed.
-            await connection.execute("select pg_advisory_xact_lock($1)", _APPEND_LOCK)
+        async with _available(), self._writers.acquire(timeout=5) as connection:
+            self._appender_pid = connection.get_server_pid()
+            await connection.execute(_BEGIN)  # an error from here on is rolled back as the pool takes it back
             yield Transaction(connection)
+            await connection.execute("commit")
 
     @asynccontextmanager
-    async def listening(self, callback: Any) -> AsyncGenerator[None]:
-        """Call back with each payload that any replica notifies, while the context is open."""
-        async with _available(), self._pool.acquire(timeout=5) as connection:
-            await connection.add_listener(CHANNEL, callback)
+    async def listening(self, callback: Callable[[], None]) -> AsyncGenerator[Callable[[], Awaitable[None]]]:
+        """Call back whenever another replica committed, while the context is open.
+
+        Yields a check that raises `Unavailable` once the connection that listens is gone.
+        """
+        async with _available(), self._writers.acquire(timeout=5) as connection:
+
+            async def check() -> None:
+                async with _available():
+                    await connection.execute("select 1")
+
+            def heard(_: object, pid: int, *__: object) -> None:
+                if pid != self._appender_pid:
+                    callback()
+
+            await connection.add_listener(CHANNEL, heard)
             try:
-                yield
+                yield check
             finally:
                 if not connection.is_closed():
-                    await connection.remove_listener(CHANNEL, callback)
+                    await connection.remove_listener(CHANNEL, heard)
 
-    async def ping(self) -> None:
-        """Raise `Unavailable` when the database or the schema is not there."""
-        await self.head()
+    async def check_schema(self, version: int) -> None:
+        """Raise `Unavailable` when the database is away or its schema is not at `version`."""
+        try:
+            row = await self._fetchrow("select max(version) as version from schema_migrations")
+            found = row["version"] or 0
+        except Unavailable as error:
+            if not isinstance(error.__cause__, asyncpg.UndefinedTableError):
+                raise
+            found = 0
+        if found != version:
+            raise Unavailable(
+                f"the schema is at {found}, this program needs {version}:"
+                " run `python -m ironclaw_ledger migrate`"
+            )
 
     async def head(self) -> tuple[int, str]:
         """Return seq and hash of the newest event."""
@@ -87,14 +159,15 @@ class Store:
         sql = f"{_SELECT_EVENTS} where {' and '.join(where)} order by e.seq limit {query.limit}"
         return [event_of(row) for row in await self._fetch(sql, *values)]
 
-    async def event_chunks(self) -> AsyncIterator[list[Any]]:
-        """Yield all rows in order: seq, event_id, type, run_id, order_id, source, body, hash."""
+    async def event_chunks(self, until: int = 2**63 - 1) -> AsyncIterator[list[Any]]:
+        """Yield the rows up to a seq in order: body, hash, and the columns that index them."""
         after = 0
         while True:
             rows = await self._fetch(
-                "select seq, event_id, type, run_id, order_id, source, body, hash from events"
-                " where seq > $1 order by seq limit $2",
+                "select seq, event_id, ts, type, theater_id, run_id, order_id, source, body, hash from events"
+                " where seq > $1 and seq <= $2 order by seq limit $3",
                 after,
+                until,
                 _CHUNK,
             )
             if not rows:
@@ -105,57 +178,56 @@ class Store:
     async def run_events(self, run_id: str, at_seq: int) -> list[Event]:
         """Return a run's events up to a seq."""
         sql = f"{_SELECT_EVENTS} where e.run_id = $1 and e.seq <= $2 order by e.seq"
-        return [event_of(row) for row in await self._fetch(sql, run_id, at_seq)]
+        rows = await self._fetch(sql, run_id, at_seq)
+        return await asyncio.to_thread(lambda: [event_of(row) for row in rows])
 
-    async def run(self, run_id: str) -> RunSnapshot | None:
-        """Return a run's snapshot."""
-        row = await self._fetchrow("select snapshot from runs where run_id = $1", run_id)
-        return decode_run(row["snapshot"]) if row else None
+    async def run(self, run_id: str) -> RunView | None:
+        """Return a run with its orders, oldest first."""
+        row = await self._fetchrow(_SELECT_RUN, run_id)
+        if row is None:
+            return None
+        return RunView(run=decode_run(row["snapshot"]), orders=[decode_order(text) for text in row["orders"]])
 
     async def orders_of(self, run_id: str) -> list[OrderSnapshot]:
         """Return the orders of a run, oldest first."""
         rows = await self._fetch("select snapshot from orders where run_id = $1 order by first_seq", run_id)
         return [decode_order(row["snapshot"]) for row in rows]
 
-    async def order(self, order_id: str) -> OrderSnapshot | None:
-        """Return an order's snapshot."""
-        row = await self._fetchrow("select snapshot from orders where order_id = $1", order_id)
-        return decode_order(row["snapshot"]) if row else None
+    async def order(self, order_id: str) -> OrderView | None:
+        """Return an order with its lease."""
+        row = await self._fetchrow(f"{_SELECT_ORDERS} where o.order_id = $1", order_id)
+        return order_view_of(row) if row else None
 
     async def runs(self, query: RunsQuery) -> list[RunSnapshot]:
         """Return runs, newest first, one more than the limit where there are more."""
-        filters = {"status": query.status, "theater_id": query.theater_id}
-        return [decode_run(t) for t in await self._newest("runs", filters, None, query.cursor, query.limit)]
-
-    async def orders(self, query: OrdersQuery, phases: list[str] | None) -> list[OrderSnapshot]:
-        """Return orders, newest first, one more than the limit where there are more."""
-        filters = {
-            "run_id": query.run_id,
-            "theater_id": query.theater_id,
-            "status": query.status,
-            "phase": query.phase,
+        conditions = {
+            "status = ${}": query.status,
+            "theater_id = ${}": query.theater_id,
+            "first_seq < ${}": query.cursor,
         }
-        found = await self._newest("orders", filters, phases, query.cursor, query.limit)
-        return [decode_order(text) for text in found]
+        rows = await self._newest("select snapshot from runs", "first_seq", conditions, query.limit)
+        return [decode_run(row["snapshot"]) for row in rows]
 
-    async def _newest(
-        self, table: str, filters: dict[str, Any], phases: list[str] | None, cursor: int | None, limit: int
-    ) -> list[str]:
-        where, values = ["true"], []
-        for column, value in filters.items():
-            if value is not None:
-                values.append(str(value))
-                where.append(f"{column} = ${len(values)}")
-        if phases is not None:
-            values.append(phases)
-            where.append(f"phase = any(${len(values)})")
-        if cursor is not None:
-            values.append(cursor)
-            where.append(f"first_seq < ${len(values)}")
-        condition = " and ".join(where)
+    async def orders(self, query: OrdersQuery, phases: list[str] | None) -> list[OrderView]:
+        """Return orders with their leases, newest first, one more than the limit where there are more."""
+        conditions = {
+            "o.run_id = ${}": query.run_id,
+            "o.theater_id = ${}": query.theater_id,
+            "o.status = ${}": query.status,
+            "o.phase = ${}": query.phase,
+            "o.phase = any(${})": phases,
+            "o.first_seq < ${}": query.cursor,
+        }
+        rows = await self._newest(_SELECT_ORDERS, "o.first_seq", conditions, query.limit)
+        return [order_view_of(row) for row in rows]
+
+    async def _newest(self, select: str, order: str, conditions: dict[str, Any], limit: int) -> list[Any]:
+        """Select the newest rows that meet the conditions whose value is not None."""
+        given = [(sql, value) for sql, value in conditions.items() if value is not None]
+        where = " and ".join(sql.format(n) for n, (sql, _) in enumerate(given, start=1)) or "true"
         # The names in it are ours; values travel as parameters.
-        sql = f"select snapshot from {table} where {condition} order by first_seq desc limit {limit + 1}"  # noqa: S608
-        return [row["snapshot"] for row in await self._fetch(sql, *values)]
+        sql = f"{select} where {where} order by {order} desc limit {limit + 1}"
+        return await self._fetch(sql, *(value for _, value in given))
 
     async def leases(self, order_ids: list[str]) -> dict[str, Lease]:
         """Return the leases on the given orders."""
@@ -178,6 +250,10 @@ class Store:
         """Return all signed checkpoints, oldest first."""
         rows = await self._fetch("select seq, hash, signature, public_key from checkpoints order by seq")
         return [Checkpoint(r["seq"], r["hash"], r["signature"], r["public_key"]) for r in rows]
+
+    async def appended_max(self) -> int:
+        """Return the highest seq that checkpoints and snapshots speak of; events up to it must be there."""
+        return (await self._fetchrow(_SELECT_APPENDED_MAX))[0]
 
     async def newest_checkpoint(self) -> Checkpoint | None:
         """Return the newest signed checkpoint."""

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from ironclaw_contracts.events import Event
-from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
+from ironclaw_contracts.snapshots import Lease, OrderSnapshot, OrderView, RunSnapshot
 from ironclaw_ledger.append import event_from_body
 
 decode_run = msgspec.json.Decoder(RunSnapshot).decode
@@ -15,6 +15,12 @@ decode_order = msgspec.json.Decoder(OrderSnapshot).decode
 def lease_of(row: Any) -> Lease:
     """Return a row of leases."""
     return Lease(row["order_id"], row["attempt"], row["unit_id"], row["expires_at"])
+
+
+def order_view_of(row: Any) -> OrderView:
+    """Return a row of orders joined with leases."""
+    lease = None if row["unit_id"] is None else lease_of(row)
+    return OrderView(order=decode_order(row["snapshot"]), lease=lease)
 
 
 def event_of(row: Any) -> Event:

@@ -12,8 +12,8 @@ from ironclaw_ledger.store.rows import decode_order, decode_run
 
 CHANNEL = "ironclaw_ledger"
 
-# Everything in one statement, since each would cost a round trip while all appends wait. The leases are locked:
-# a renewal under way is seen, and one that comes later finds the lease gone when this transaction ends it.
+# Everything in one statement, since each would cost a round trip while all appends wait. The leases are
+# locked: a renewal under way is seen, and a later one finds the lease gone when this transaction ends it.
 _LOAD = """
 with held as (select * from leases where order_id = any($2) order by order_id for update)
 select 'head' as kind, null as id, seq, hash as text, null::timestamptz as at, null::integer as attempt,
