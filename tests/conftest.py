@@ -94,7 +94,7 @@ def state(open_root: Path) -> StateDirectory:
 def postgres_url(state: StateDirectory) -> Iterator[str]:
     """The superuser's URL of a real PostgreSQL."""
     if docker_runs():
-        from testcontainers.postgres import PostgresContainer
+        from testcontainers.community.postgres import PostgresContainer
 
         with PostgresContainer("postgres:17-trixie", driver=None) as container:
             yield container.get_connection_url()
@@ -114,7 +114,7 @@ def postgres_url(state: StateDirectory) -> Iterator[str]:
 def valkey_url(state: StateDirectory) -> Iterator[str]:
     """The URL of a real Valkey."""
     if docker_runs():
-        from testcontainers.redis import RedisContainer
+        from testcontainers.community.redis import RedisContainer
 
         with RedisContainer("valkey/valkey:8-trixie") as container:
             yield f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}"

@@ -19,6 +19,7 @@ log = structlog.get_logger()
 _RECENT_MAX = 1_024
 _PAGE = 500
 _POLL_SECONDS = 5.0
+_LISTEN_CHECK_SECONDS = 5.0
 _RELISTEN_SECONDS = 1.0
 _STANDS = StreamEvent(id="", event="", data="")
 
@@ -128,7 +129,7 @@ class Stream:
                 async with self._store.listening(self._wake) as check:
                     self._wake()  # whatever was committed while nobody listened
                     while True:
-                        await asyncio.sleep(_POLL_SECONDS)
+                        await asyncio.sleep(_LISTEN_CHECK_SECONDS)
                         await check()
             except Problem as error:
                 log.warning("not listening to other replicas", reason=error.message)

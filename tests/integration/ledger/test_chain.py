@@ -1,5 +1,6 @@
 """The chain finds every tampering, an export proves itself, and a rebuild gives the live snapshots again."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -29,7 +30,13 @@ TAMPERINGS = {
         " 'duty_officer', '\\x00', '{}', repeat('1', 64) from events",
         17,
     ),
+    "theater column changed": ("update events set theater_id = 'elsewhere' where seq = 6", 6),
+    "time column changed": ("update events set ts = ts - interval '1 day' where seq = 10", 10),
     "tail cut": ("delete from events where seq > 12", 13),
+    "tail cut with its checkpoint": (
+        "delete from events where seq > 12; delete from checkpoints where seq > 12",
+        13,
+    ),
 }
 
 
@@ -62,6 +69,39 @@ async def test_given_tampering_as_superuser_when_verified_then_the_first_bad_seq
     await connection.close()
     found = await audit.verify(full.store, full.signer.public_key)
     assert (found.ok, found.bad_seq) == (False, bad_seq), found
+
+
+@pytest.mark.trust
+async def test_given_a_tail_cut_with_all_that_speaks_of_it_when_verified_then_who_committed_it_knows(
+    full: Ledger, database_url: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("delete from events where seq > 12; delete from checkpoints where seq > 8")
+    await connection.execute("delete from runs; delete from orders")
+    await connection.close()
+    found = await audit.verify(full.store, full.signer.public_key, full.stream.seq_max)
+    assert (found.ok, found.bad_seq) == (False, 13), found
+
+
+async def test_given_writers_that_keep_writing_when_exported_then_the_export_ends_sealed(
+    full: Ledger,
+) -> None:
+    stopping = asyncio.Event()
+
+    async def write() -> None:
+        while not stopping.is_set():
+            await full.appender.append(Service.DUTY_OFFICER, [new_event(E.PATROL_TICK, p.PatrolTick())])
+
+    writers = [asyncio.ensure_future(write()) for _ in range(4)]
+    try:
+        for _ in range(10):
+            await asyncio.sleep(0.02)
+            parts = [part async for part in await audit.export(full.store, full.signer)]
+            found = verify_lines(b"".join(parts).splitlines(), full.signer.public_key)
+            assert found.ok, found
+    finally:
+        stopping.set()
+        await asyncio.gather(*writers)
 
 
 async def test_given_an_export_when_verified_alone_then_it_holds_and_any_loss_shows(full: Ledger) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from ironclaw_contracts import payloads as p
+from ironclaw_contracts.artifacts import Order
 from ironclaw_contracts.endpoints.ledger import LeaseRenewal
 from ironclaw_contracts.enums import Cause, OrderPhase, RunStatus, Service
 from ironclaw_contracts.errors import (
@@ -21,6 +22,7 @@ from ironclaw_contracts.errors import (
 )
 from ironclaw_contracts.events import EventType as E
 from ironclaw_contracts.events import NewEvent, new_event
+from ironclaw_contracts.transitions import TERMINAL_PHASES
 from ironclaw_ledger.parts import Ledger
 from tests.support.ledger import MERGE, SHA, Scribe
 
@@ -211,3 +213,78 @@ async def test_given_members_of_the_future_when_appended_then_they_are_kept(ledg
 
     stored = (await ledger.reader.events(EventsQuery(after=seq - 1))).events[0]
     assert stored.payload == event.payload and stored.source == "duty_officer"
+
+
+async def test_given_an_order_under_judgement_when_its_lease_is_renewed_then_the_renewal_waits_for_the_verdict(
+    ledger: Ledger,
+) -> None:
+    scribe = Scribe(ledger)
+    await scribe.begin()
+    await scribe.dispatch()
+    await scribe.claim(lease_seconds=1)
+    renewal = LeaseRenewal(attempt=1, unit_id=scribe.unit)
+    async with ledger.store.appending() as transaction:
+        await transaction.load([], {scribe.order_id}, set(), set())
+        renewing = asyncio.ensure_future(ledger.reader.renew(scribe.order_id, renewal))
+        await asyncio.sleep(0.2)
+        assert not renewing.done()
+    assert (await renewing).attempt == 1
+    await asyncio.sleep(1.05)
+    with pytest.raises(LeaseLive):
+        await scribe.of_order(Service.DUTY_OFFICER, E.ORDER_REISSUED, REISSUE)
+
+
+async def test_given_renewals_and_a_reissue_at_once_when_one_wins_then_the_other_is_refused(
+    ledger: Ledger,
+) -> None:
+    scribe = Scribe(ledger)
+    await scribe.begin()
+    await scribe.dispatch()
+    await scribe.claim(lease_seconds=1)
+    await asyncio.sleep(1.05)
+    renewals = [
+        ledger.reader.renew(scribe.order_id, LeaseRenewal(attempt=1, unit_id=scribe.unit)) for _ in range(6)
+    ]
+    reissue = scribe.of_order(Service.DUTY_OFFICER, E.ORDER_REISSUED, REISSUE)
+    *renewed, reissued = await asyncio.gather(*renewals, reissue, return_exceptions=True)
+    if isinstance(reissued, LeaseLive):
+        assert not any(isinstance(outcome, Exception) for outcome in renewed)
+    else:
+        assert not isinstance(reissued, BaseException)
+        with pytest.raises(LeaseLost):
+            await ledger.reader.renew(scribe.order_id, LeaseRenewal(attempt=1, unit_id=scribe.unit))
+
+
+async def test_given_orders_that_come_and_go_when_their_run_is_read_then_it_is_of_one_moment(
+    ledger: Ledger,
+) -> None:
+    scribe = Scribe(ledger)
+    await scribe.begin("o0")
+    reading = True
+
+    async def write() -> None:
+        nonlocal reading
+        for number in range(1, 60):
+            order = Scribe(ledger, order_id=f"o{number}")
+            made = Order(
+                order_id=order.order_id, run_id=scribe.run_id, theater_id="t", type="draft", objective="x"
+            )
+            await order.write(
+                Service.CO,
+                E.ORDER_CREATED,
+                p.OrderCreated(order=made, title="t"),
+                run_id=scribe.run_id,
+                order_id=order.order_id,
+            )
+            await order.of_order(Service.CO, E.ORDER_CANCELLED, p.OrderCancelled(reason="x"))
+        reading = False
+
+    async def read() -> None:
+        while reading:
+            view = await ledger.reader.run(scribe.run_id, None)
+            open_orders = [order for order in view.orders if order.phase not in TERMINAL_PHASES]
+            assert (view.run.orders_total, view.run.orders_open) == (len(view.orders), len(open_orders))
+
+    await asyncio.gather(write(), read(), read(), read())
+    view = await ledger.reader.run(scribe.run_id, None)
+    assert (view.run.orders_total, view.run.orders_open) == (60, 1)

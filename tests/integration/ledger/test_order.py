@@ -10,14 +10,15 @@ import pytest
 
 from ironclaw_contracts import payloads as p
 from ironclaw_contracts.enums import Service
-from ironclaw_contracts.errors import NotFound, Problem, Unavailable
+from ironclaw_contracts.errors import Internal, NotFound, Problem, Unavailable
+from ironclaw_contracts.events import Event, NewEvent, new_event
 from ironclaw_contracts.events import EventType as E
-from ironclaw_contracts.events import NewEvent, new_event
+from ironclaw_contracts.snapshots import RunSnapshot
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
 from ironclaw_fleet.local import free_port
 from ironclaw_fleet.statedir import StateDirectory
 from ironclaw_fleet.supervisor import Supervisor
-from ironclaw_ledger import audit
+from ironclaw_ledger import audit, fold, stream
 from ironclaw_ledger.parts import Ledger
 from tests.support.ledger import open_ledger
 
@@ -139,3 +140,61 @@ async def test_given_a_stream_cap_when_exceeded_then_503(database_url: str, keys
         with pytest.raises(Unavailable):
             await ledger.stream.follow(0, None, None)
         await first.aclose()
+
+
+async def test_given_a_request_that_we_fail_to_decide_when_appended_then_its_neighbours_are_not_harmed(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(event: Event, payload: p.RunCreated) -> RunSnapshot:
+        if payload.objective == "fail":
+            raise ZeroDivisionError
+        return create_run(event, payload)
+
+    create_run = fold.create_run
+    monkeypatch.setattr(fold, "create_run", faulty)
+    objectives = ["a", "fail", "b", "fail", "c"]
+    events = [
+        new_event(
+            E.RUN_CREATED, p.RunCreated(user_id="u", objective=objective), run_id=f"r{n}", theater_id="t"
+        )
+        for n, objective in enumerate(objectives)
+    ]
+    calls = (ledger.appender.append(Service.CO, [event]) for event in events)
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [isinstance(outcome, Internal) for outcome in outcomes] == [o == "fail" for o in objectives]
+    assert (await ledger.store.head())[0] == 3
+
+
+async def test_given_a_listener_cut_off_when_another_replica_commits_then_readers_hear_of_it_again(
+    ledger: Ledger, database_url: str, keys_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_LISTEN_CHECK_SECONDS", 0.05)
+    monkeypatch.setattr(stream, "_RELISTEN_SECONDS", 0.05)
+    monkeypatch.setattr(stream, "_POLL_SECONDS", 60.0)  # so that nothing but listening can bring the event
+    async with open_ledger(database_url, keys_folder, migrated=False) as replica:
+        events = await replica.stream.follow(0, None, None)
+        await ledger.appender.append(Service.DUTY_OFFICER, [tick("before")])
+        assert (await asyncio.wait_for(anext(events), 10)).id == "1"
+        admin = await asyncpg.connect(database_url)
+        cut = await admin.fetch(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and query ilike 'listen%'"
+        )
+        await admin.close()
+        assert cut
+        await ledger.appender.append(Service.DUTY_OFFICER, [tick("after")])
+        assert (await asyncio.wait_for(anext(events), 10)).id == "2"
+        await asyncio.sleep(0.5)
+        await ledger.appender.append(Service.DUTY_OFFICER, [tick("later")])
+        assert (await asyncio.wait_for(anext(events), 10)).id == "3"
+        await events.aclose()
+
+
+async def test_given_a_stream_that_stands_when_events_follow_at_once_then_it_misses_none(
+    ledger: Ledger,
+) -> None:
+    for number in range(20):
+        events = await ledger.stream.follow(-1, None, None)
+        await ledger.appender.append(Service.DUTY_OFFICER, [tick(f"t{number}")])
+        assert (await asyncio.wait_for(anext(events), 10)).id == str(number + 1)
+        await events.aclose()

@@ -3,6 +3,8 @@
 from collections import deque
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from ironclaw_contracts import payloads as p
 from ironclaw_contracts.artifacts import Artifact, Order
 from ironclaw_contracts.enums import OrderPhase, RunStatus, Service, WorktreeState
@@ -110,10 +112,16 @@ def test_given_the_transition_table_when_walked_then_every_phase_is_reachable() 
     assert {phase for phase, _, _ in reachable()} == set(OrderPhase)
 
 
-def test_given_every_reachable_state_when_asked_why_then_one_blocker_owner_action_and_deadline() -> None:
+def leased(order: OrderSnapshot) -> dict[str, Lease]:
+    return {order.order_id: Lease(order.order_id, order.attempt, "unit", NOW + timedelta(seconds=10))}
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["leased", "no lease"])
+def test_given_every_reachable_state_when_asked_why_then_one_blocker_owner_action_and_deadline(
+    held: bool,
+) -> None:
     for key, order in reachable().items():
-        lease = Lease("order", order.attempt, "unit", NOW + timedelta(seconds=10))
-        answer = why_order(order, {"order": order}, {"order": lease}, NOW)
+        answer = why_order(order, {"order": order}, leased(order) if held else {}, NOW)
         if order.phase in TERMINAL_PHASES:
             assert answer.terminal and answer.chain == [], key
             continue
@@ -122,6 +130,50 @@ def test_given_every_reachable_state_when_asked_why_then_one_blocker_owner_actio
         assert answer.blocker == link.blocker and link.next_action and link.event_id, key
         assert isinstance(answer.owner, Service), key
         assert answer.deadline is not None and answer.deadline >= NOW, key
+
+
+def test_given_every_reachable_state_of_a_dependency_when_asked_why_then_the_waiting_order_says_who_moves() -> (
+    None
+):
+    for key, order in reachable().items():
+        waiting = new_order("waiting", ["order"])
+        answer = why_order(waiting, {"order": order, "waiting": waiting}, leased(order), NOW)
+        if order.phase is OrderPhase.INTEGRATED:
+            assert answer.blocker == "awaiting_worktree", key
+        elif order.phase in TERMINAL_PHASES:
+            assert answer.blocker == "dependency_lost", key
+        else:
+            own = why_order(order, {"order": order}, leased(order), NOW)
+            assert [link.subject for link in answer.chain] == ["waiting", "order"], key
+            assert (answer.blocker, answer.owner, answer.deadline) == (own.blocker, own.owner, own.deadline)
+            assert answer.chain[0].deadline == own.deadline, key
+
+
+def test_given_every_reachable_state_when_its_run_is_asked_why_then_one_link_chain_leads_to_the_mover() -> (
+    None
+):
+    plan = Plan(1, "x", [], [], Extraction([], "x"), "draft", "playbook")
+    for key, order in reachable().items():
+        for cancelling in (None, "stop it"):
+            view = RunView(run_snapshot(plan=plan, cancel_requested=cancelling), [order])
+            answer = why_run(view, leased(order), NOW)
+            assert not answer.terminal and answer.chain[0].subject == "run", key
+            assert answer.owner is not None and answer.deadline is not None, key
+            stoppable = order.phase not in TERMINAL_PHASES | {OrderPhase.GATED}
+            assert (answer.blocker == "cancelling") is (cancelling is not None and stoppable), key
+
+
+def test_given_a_dependency_in_hand_when_asked_why_then_the_deadline_is_the_end_of_its_lease() -> None:
+    working = fold.replace(new_order("a"), phase=OrderPhase.RUNNING)
+    waiting = new_order("b", ["a"])
+    answer = why_order(waiting, {"a": working, "b": waiting}, leased(working), NOW)
+    assert answer.deadline == NOW + timedelta(seconds=10) and answer.owner is Service.WORKER
+
+
+def test_given_2000_orders_in_a_row_when_the_last_is_asked_why_then_the_chain_reaches_the_first() -> None:
+    orders = {f"o{n}": new_order(f"o{n}", [f"o{n - 1}"] if n else []) for n in range(2_000)}
+    answer = why_order(orders["o1999"], orders, {}, NOW)
+    assert len(answer.chain) == 2_000 and answer.chain[-1].subject == "o0"
 
 
 def test_given_a_chain_of_dependencies_when_asked_why_then_it_leads_to_the_one_that_moves() -> None:
