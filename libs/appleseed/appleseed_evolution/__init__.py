@@ -1,1 +1,0 @@
-"""Appleseed evolution: runtime evidence, projection, proposals and governance over a state directory."""
