@@ -14,6 +14,7 @@ from ironclaw_contracts.endpoints import ledger as api
 from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.errors import Problem
 from ironclaw_contracts.events import Event, EventType, NewEvent
+from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.snapshots import Lease, OrderSnapshot, OrderView, RunView
 
 log = structlog.get_logger()
@@ -29,11 +30,13 @@ class LedgerClient:
 
     async def append(self, event: NewEvent) -> api.Appended:
         """Append one event. Raises the ledger's `Problem`; repeating a derived event id is harmless."""
-        return await self._client.call(api.APPEND_EVENT, event)
+        return await self._client.call(api.APPEND_EVENT, _named(event))
 
     async def append_all(self, events: Iterable[NewEvent]) -> list[api.Appended]:
         """Append events, all or none."""
-        return (await self._client.call(api.APPEND_BATCH, api.Batch(events=list(events)))).events
+        return (
+            await self._client.call(api.APPEND_BATCH, api.Batch(events=[_named(e) for e in events]))
+        ).events
 
     async def run(self, run_id: str) -> RunView:
         """Return a run with its orders. Raises `NotFound`."""
@@ -94,3 +97,8 @@ class LedgerClient:
                 log.info("ledger stream interrupted", reason=error.message)
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
+
+
+def _named(event: NewEvent) -> NewEvent:
+    """Return the event with an id, so that a retry of the call after a lost answer appends nothing twice."""
+    return event if event.event_id else msgspec.structs.replace(event, event_id=new_id())

@@ -88,7 +88,10 @@ def _lines(row: Any, checkpoints: dict[int, Checkpoint]) -> Iterator[ExportLine]
 
 
 async def rebuild(store: Store) -> Rebuilt:
-    """Derive every snapshot again and replace the live ones; appends wait meanwhile."""
+    """Derive every snapshot again and replace the live ones.
+
+    Appends wait meanwhile; those that would wait longer than a few seconds are answered `Unavailable`.
+    """
     async with store.appending() as transaction:
         replay = Replay()
         async for rows in store.event_chunks():

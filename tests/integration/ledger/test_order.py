@@ -187,17 +187,35 @@ async def test_given_a_listener_cut_off_when_another_replica_commits_then_reader
         events = await replica.stream.follow(0, None, None)
         await ledger.appender.append(Service.DUTY_OFFICER, [tick("before")])
         assert (await asyncio.wait_for(anext(events), 10)).id == "1"
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.2)  # by now it has looked into the table, and waits to be woken
         admin = await asyncpg.connect(database_url)
         await admin.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity"
             " where datname = current_database() and pid <> pg_backend_pid()"
         )
         await admin.close()
+        await settled(ledger, tick("during"))
+        assert (await asyncio.wait_for(waiting, 10)).id == "2"
+        waiting = asyncio.ensure_future(anext(events))
+        await asyncio.sleep(0.2)
         await settled(ledger, tick("after"))
-        assert (await asyncio.wait_for(anext(events), 10)).id == "2"
-        await asyncio.sleep(0.5)
-        await ledger.appender.append(Service.DUTY_OFFICER, [tick("later")])
-        assert (await asyncio.wait_for(anext(events), 10)).id == "3"
+        assert (await asyncio.wait_for(waiting, 10)).id == "3"
+        await events.aclose()
+
+
+async def test_given_another_replica_when_it_commits_then_a_waiting_reader_is_woken_at_once(
+    ledger: Ledger, database_url: str, keys_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_POLL_SECONDS", 60.0)
+    async with open_ledger(database_url, keys_folder, migrated=False) as replica:
+        events = await replica.stream.follow(-1, None, None)
+        for number in range(5):
+            waiting = asyncio.ensure_future(anext(events))
+            await asyncio.sleep(0.05)
+            assert not waiting.done()
+            await ledger.appender.append(Service.DUTY_OFFICER, [tick(f"t{number}")])
+            assert (await asyncio.wait_for(waiting, 5)).id == str(number + 1)
         await events.aclose()
 
 
