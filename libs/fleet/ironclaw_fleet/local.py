@@ -5,10 +5,15 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
+import asyncpg
 from msgspec import Struct
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from ironclaw_chassis.identity import create_key
 from ironclaw_chassis.settings import PREFIX
@@ -17,6 +22,7 @@ from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
 from ironclaw_fleet.embedded.roles import ServiceUrls, ensure_database, ensure_roles
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
 from ironclaw_fleet.process import ProcessSpec, ProcessState
+from ironclaw_fleet.secretfile import write_private
 from ironclaw_fleet.statedir import FleetRecord, StateDirectory
 from ironclaw_fleet.supervisor import Supervisor
 
@@ -38,6 +44,8 @@ _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OT
 _EXTRA_WORKER_PORTS = 100
 _MIGRATION_SECONDS = 60
 _ROW_FIRST, _ROW_LAST, _ROWS_TRIED = 18_000, 30_000, 50
+
+T = TypeVar("T")
 
 
 class StartFailed(Exception):
@@ -80,12 +88,12 @@ class LocalFleet:
         """
         self._check_ports()
         self._make_keys()
-        database, redis_url = await asyncio.gather(self._database(), self._redis())
-        urls = {
-            service: await ensure_roles(database, service.value, self.state.keys)
-            for service in sorted(WITH_DATABASE)
-        }
-        await asyncio.gather(*(self._migrate(service, urls[service].owner) for service in WITH_DATABASE))
+        async with _together() as together:
+            databases, redis = together(self._databases()), together(self._redis())
+        urls, redis_url = databases.result(), redis.result()
+        async with _together() as together:
+            for service in WITH_DATABASE:
+                together(self._migrate(service, urls[service].owner))
         for service in SERVICES:
             self.supervisor.add(self._service(service, urls.get(service), redis_url))
         for number in range(1, self._options.workers):
@@ -100,8 +108,9 @@ class LocalFleet:
         await self.supervisor.stop()
 
     def _check_ports(self) -> None:
-        for service in SERVICES:
-            port = self._port(service)
+        ports = {service.value: self._port(service) for service in SERVICES}
+        ports |= {_worker_name(n): self._worker_port(n) for n in range(1, self._options.workers)}
+        for service, port in ports.items():
             if not _is_free(port):
                 raise StartFailed(
                     f"port {port} for {service} is taken; stop what uses it, or choose others: --port-base"
@@ -111,24 +120,36 @@ class LocalFleet:
         for service in Service:
             create_key(self.state.keys, service.value)
         if not self.state.operator_key.exists():
-            self.state.operator_key.touch(mode=0o600)
-            secret = f"ick_operator_{secrets.token_urlsafe(32)}"
-            self.state.operator_key.write_text(secret, encoding="utf-8")
+            write_private(self.state.operator_key, f"ick_operator_{secrets.token_urlsafe(32)}")
 
-    async def _database(self) -> str:
+    async def _databases(self) -> dict[Service, ServiceUrls]:
+        """Return how each service with tables reaches its own schema."""
         given = self._environ.get("DATABASE_URL")
-        if given:
-            return await ensure_database(given)
+        try:
+            database = await ensure_database(given or await self._embedded_postgres())
+            return {
+                service: await ensure_roles(database, service.value, self.state.keys)
+                for service in sorted(WITH_DATABASE)
+            }
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise StartFailed(
+                f"{'DATABASE_URL' if given else 'the embedded PostgreSQL'} cannot be used"
+                f" ({type(error).__name__}: {error}); it must reach PostgreSQL as a user who may create"
+                " databases and roles"
+            ) from error
+
+    async def _embedded_postgres(self) -> str:
         postgres = EmbeddedPostgres(self.state, free_port())
         await asyncio.to_thread(postgres.prepare)
         self.supervisor.add(postgres.spec())
         self._servers.add("postgres")
         await self.supervisor.wait_ready("postgres")
-        return await ensure_database(postgres.url("postgres"))
+        return postgres.url("postgres")
 
     async def _redis(self) -> str:
         given = self._environ.get("REDIS_URL")
         if given:
+            await _check_redis(given)
             return given
         valkey = EmbeddedValkey(self.state, free_port())
         valkey.prepare()
@@ -146,17 +167,24 @@ class LocalFleet:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        async with asyncio.timeout(_MIGRATION_SECONDS):
-            said, _ = await process.communicate()
+        try:
+            async with asyncio.timeout(_MIGRATION_SECONDS):
+                said, _ = await process.communicate()
+        except TimeoutError as error:
+            raise StartFailed(
+                f"the migrations of {service} took more than {_MIGRATION_SECONDS} s; who holds its tables?"
+            ) from error
+        finally:
+            if process.returncode is None:
+                process.kill()
         if process.returncode != 0:
             raise StartFailed(f"the migrations of {service} failed: {said.decode(errors='replace')[-2000:]}")
 
     def _service(
         self, service: Service, urls: ServiceUrls | None, redis_url: str, number: int = 0
     ) -> ProcessSpec:
-        extra = self._options.port_base + _EXTRA_WORKER_PORTS + number
-        port = extra if number else self._port(service)
-        name = service.value if number == 0 else f"{service.value}-{number + 1}"
+        port = self._worker_port(number) if number else self._port(service)
+        name = _worker_name(number) if number else service.value
         env = self._environment(service)
         own = f"{PREFIX}{service.value.upper()}_"
         if urls is not None:
@@ -200,6 +228,32 @@ class LocalFleet:
     def _port(self, service: Service) -> int:
         return self._options.port_base + SERVICE_PORTS[service] - SERVICE_PORTS[Service.API_GATEWAY]
 
+    def _worker_port(self, number: int) -> int:
+        return self._options.port_base + _EXTRA_WORKER_PORTS + number
+
+
+def _worker_name(number: int) -> str:
+    return f"{Service.WORKER}-{number + 1}"
+
+
+@asynccontextmanager
+async def _together() -> AsyncGenerator[Callable[[Coroutine[Any, Any, T]], asyncio.Task[T]]]:
+    """Run coroutines at once; the first failure stops the others and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group.create_task
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+
+
+async def _check_redis(url: str) -> None:
+    """Raise `StartFailed` when a REDIS_URL that was given does not work."""
+    try:
+        async with Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5) as redis:
+            await cast("Awaitable[bool]", redis.ping())
+    except (RedisError, OSError, ValueError) as error:
+        raise StartFailed(f"REDIS_URL cannot be used ({error}); it reads redis://HOST:PORT") from error
+
 
 def _module(service: Service) -> list[str]:
     return [sys.executable, "-m", f"ironclaw_{service.value}"]
@@ -240,14 +294,3 @@ async def is_ready(port: int) -> bool:
     except (OSError, TimeoutError):
         return False
     return b" 200 " in status
-
-
-def with_dotenv(environ: Mapping[str, str], path: Path) -> dict[str, str]:
-    """Return the environment with what a `.env` file adds; what is set already wins."""
-    found: dict[str, str] = {}
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            name, equals, value = line.strip().removeprefix("export ").partition("=")
-            if equals and not name.startswith("#"):
-                found[name.strip()] = value.strip().strip("\"'")
-    return {**found, **environ}

@@ -1,47 +1,89 @@
 """Wait for runs to end: one stream from the ledger for all waiters, and a look at the snapshot at times."""
 
 import asyncio
-from collections import defaultdict
+import contextlib
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import structlog
 
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.enums import RunStatus
+from ironclaw_contracts.errors import Unavailable
 from ironclaw_contracts.events import EventType
 from ironclaw_contracts.snapshots import RunSnapshot
 
+log = structlog.get_logger()
+
 ENDINGS = (EventType.RUN_COMPLETED, EventType.RUN_FAILED, EventType.RUN_CANCELLED)
+WAITING_MAX = 1_000
 _LOOK_SECONDS = 3.0
+_LOOK_ANSWER_SECONDS = 5.0
 
 
 class Endings:
     """Tells waiters when their run has ended."""
 
-    def __init__(self, ledger: LedgerClient) -> None:
+    def __init__(self, ledger: LedgerClient, waiting_max: int = WAITING_MAX) -> None:
         self._ledger = ledger
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting_max = waiting_max
+        self._waiting = 0
+        self._hints: dict[str, set[asyncio.Event]] = {}
 
     async def follow(self) -> None:
         """Follow the endings of all runs; one pass of a loop that the lifespan repeats."""
-        async for event in self._ledger.follow(ENDINGS):
-            for waiter in self._waiting.get(event.run_id or "", ()):
-                waiter.set()
+        async for event in self._ledger.follow(ENDINGS, connected=self._hint_all):
+            self._hint(event.run_id or "")
 
-    async def wait(self, run_id: str, seconds: float) -> RunSnapshot:
-        """Return the run once it has ended, or as it is when the time is up."""
-        waiter = asyncio.Event()
-        self._waiting[run_id].add(waiter)
-        deadline = asyncio.get_running_loop().time() + seconds
+    @contextmanager
+    def hinted(self, run_id: str) -> Generator[asyncio.Event]:
+        """Give out an event that is set when the run may have ended, while the context is open.
+
+        Opened before the run is made, so that no ending passes by. Raises `Unavailable` when too many wait.
+        """
+        if self._waiting >= self._waiting_max:
+            raise Unavailable(
+                f"{self._waiting_max} chats wait for their reply already; ask with mode 'async'",
+                retry_after_seconds=5,
+            )
+        hint = asyncio.Event()
+        self._waiting += 1
+        self._hints.setdefault(run_id, set()).add(hint)
         try:
-            while True:
-                run = (await self._ledger.run(run_id)).run
-                left = deadline - asyncio.get_running_loop().time()
-                if run.status is not RunStatus.OPEN or left <= 0:
-                    return run
-                try:
-                    async with asyncio.timeout(min(left, _LOOK_SECONDS)):
-                        await waiter.wait()
-                except TimeoutError:
-                    continue
+            yield hint
         finally:
-            self._waiting[run_id].discard(waiter)
-            if not self._waiting[run_id]:
-                del self._waiting[run_id]
+            self._waiting -= 1
+            self._hints[run_id].discard(hint)
+            if not self._hints[run_id]:
+                del self._hints[run_id]
+
+    async def wait(self, run: RunSnapshot, hint: asyncio.Event, deadline: float) -> RunSnapshot:
+        """Return the run once it has ended, or as last seen when the loop's clock reaches the deadline.
+
+        While the ledger is away it goes on waiting: the run exists, and an error would hide its id.
+        """
+        clock = asyncio.get_running_loop().time
+        while run.status is RunStatus.OPEN and (left := deadline - clock()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, _LOOK_SECONDS)):
+                    await hint.wait()
+            hint.clear()
+            run = await self._look(run)
+        return run
+
+    async def _look(self, run: RunSnapshot) -> RunSnapshot:
+        try:
+            async with asyncio.timeout(_LOOK_ANSWER_SECONDS):
+                return (await self._ledger.run(run.run_id)).run
+        except (Unavailable, TimeoutError) as error:
+            log.warning("run not seen", run_id=run.run_id, reason=str(error) or "no answer in time")
+            return run
+
+    def _hint(self, run_id: str) -> None:
+        for hint in self._hints.get(run_id, ()):
+            hint.set()
+
+    def _hint_all(self) -> None:
+        """Have every waiter look: an ending may have passed before the stream stood."""
+        for run_id in self._hints:
+            self._hint(run_id)

@@ -1,6 +1,7 @@
 """A run's events as they happen, for a client that watches."""
 
 from collections.abc import AsyncIterator
+from weakref import WeakSet
 
 import msgspec
 
@@ -11,28 +12,37 @@ from ironclaw_contracts.enums import RunStatus
 from ironclaw_contracts.errors import Unavailable
 
 
+class _Slot:
+    """The right to one open stream; it is free again when its stream is gone, begun or not."""
+
+
 class Following:
     """Streams runs to clients, up to a number at once."""
 
     def __init__(self, ledger: LedgerClient, streams_max: int) -> None:
         self._ledger = ledger
         self._streams_max = streams_max
-        self._open = 0
+        self._taken: WeakSet[_Slot] = WeakSet()
 
     async def run(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
         """Return the stream of a run's events after a seq; it ends with the run.
 
         Raises `NotFound`, or `Unavailable` when too many streams are open.
         """
-        if self._open >= self._streams_max:
-            raise Unavailable("too many event streams are open", retry_after_seconds=5)
+        slot = self._take()
         run = (await self._ledger.run(run_id)).run
         if run.status is not RunStatus.OPEN and run.last_seq <= after:
             return _nothing()
-        return self._stream(run_id, after)
+        return self._stream(slot, run_id, after)
 
-    async def _stream(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
-        self._open += 1
+    def _take(self) -> _Slot:
+        if len(self._taken) >= self._streams_max:
+            raise Unavailable("too many event streams are open", retry_after_seconds=5)
+        slot = _Slot()
+        self._taken.add(slot)
+        return slot
+
+    async def _stream(self, slot: _Slot, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
         try:
             async for event in self._ledger.follow(run_id=run_id, after=after):
                 data = msgspec.json.encode(event).decode()
@@ -40,7 +50,7 @@ class Following:
                 if event.type in ENDINGS:
                     return
         finally:
-            self._open -= 1
+            self._taken.discard(slot)
 
 
 async def _nothing() -> AsyncIterator[StreamEvent]:

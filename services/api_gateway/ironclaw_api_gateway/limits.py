@@ -4,22 +4,30 @@ import math
 from importlib.resources import files
 from typing import Any, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from ironclaw_contracts.errors import RateLimited, Unavailable
 
 _SCRIPT = (files("ironclaw_api_gateway") / "limits.lua").read_text(encoding="utf-8")
 _PREFIX = "ironclaw:limit:"
+_CONNECTIONS_MAX = 32
+_ANSWER_SECONDS = 2
 
 
 class RateLimiter:
     """Takes one token a call. Without Valkey nobody passes: a limit that cannot be kept is no limit."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis: Redis = Redis.from_url(
-            redis_url, socket_timeout=2, socket_connect_timeout=2, max_connections=32
+        # A pool that does not block refuses the 33rd caller at once, as if Valkey were away.
+        pool = BlockingConnectionPool.from_url(
+            redis_url,
+            max_connections=_CONNECTIONS_MAX,
+            timeout=_ANSWER_SECONDS,
+            socket_timeout=_ANSWER_SECONDS,
+            socket_connect_timeout=_ANSWER_SECONDS,
         )
+        self._redis: Redis = Redis.from_pool(pool)
         self._take = self._redis.register_script(_SCRIPT)
 
     async def take(self, key_id: str, rate_per_minute: int, burst: int) -> None:

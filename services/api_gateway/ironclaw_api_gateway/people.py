@@ -9,6 +9,7 @@ from ironclaw_api_gateway.keys import make_secret, parse_secret
 from ironclaw_api_gateway.limits import RateLimiter
 from ironclaw_api_gateway.store import Store, StoredKey
 from ironclaw_chassis.authentication import CallerIdentity, bearer
+from ironclaw_chassis.settings import SettingsError
 from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
 from ironclaw_contracts.enums import Role
 from ironclaw_contracts.errors import NotFound, Unauthenticated
@@ -16,6 +17,7 @@ from ironclaw_contracts.errors import NotFound, Unauthenticated
 _CACHED_MAX = 4_096
 _BOOTSTRAP_NAME = "operator"
 _BOOTSTRAP_RATE = 60_000
+_BOOTSTRAP_VARIABLE = "IRONCLAW_API_GATEWAY_BOOTSTRAP_KEY_FILE"
 
 
 class People:
@@ -57,21 +59,24 @@ class People:
         return key
 
     async def bootstrap(self, path: Path) -> None:
-        """Store the operator's key whose secret the file holds."""
-        text = await asyncio.to_thread(path.read_text, encoding="utf-8")
-        secret = parse_secret(text.strip())
+        """Store the operator's key whose secret the file holds. Raises `SettingsError` when it holds none."""
+        try:
+            secret = parse_secret((await asyncio.to_thread(path.read_text, encoding="utf-8")).strip())
+        except (OSError, UnicodeDecodeError, Unauthenticated) as error:
+            raise SettingsError(f"{_BOOTSTRAP_VARIABLE}: {path}: {error}") from error
         request = KeyRequest(
             name=_BOOTSTRAP_NAME, role=Role.OPERATOR, rate_per_minute=_BOOTSTRAP_RATE, burst=_BOOTSTRAP_RATE
         )
         await self._store.put(secret.key_id, request, secret.digest)
 
     async def _stored(self, key_id: str) -> StoredKey | None:
+        asked = time.monotonic()  # before the database answers: a revocation meanwhile must count in time
         fresh_until, cached = self._cache.get(key_id, (0.0, None))
-        if cached is not None and time.monotonic() < fresh_until:
+        if cached is not None and asked < fresh_until:
             return cached
         stored = await self._store.get(key_id)
         if stored is not None:
             if len(self._cache) >= _CACHED_MAX:
                 self._cache.clear()
-            self._cache[key_id] = (time.monotonic() + self._cache_seconds, stored)
+            self._cache[key_id] = (asked + self._cache_seconds, stored)
         return stored

@@ -1,5 +1,9 @@
 """Settings of the gateway."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from ironclaw_chassis.settings import DatabaseSettings
 
 
@@ -11,5 +15,5 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
 
     redis_url: str = "redis://127.0.0.1:6379"
     bootstrap_key_file: str = ""
-    key_cache_seconds: float = 2.0
-    streams_max: int = 200
+    key_cache_seconds: Annotated[float, Meta(ge=0, le=10)] = 2.0
+    streams_max: Annotated[int, Meta(ge=1)] = 200

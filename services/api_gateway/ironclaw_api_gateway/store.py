@@ -1,6 +1,7 @@
 """The gateway's table of API keys. The only place with SQL."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import asyncpg
@@ -9,6 +10,8 @@ from msgspec import Struct
 from ironclaw_chassis.database import available, close_pool, open_pool
 from ironclaw_contracts.access import ApiKey, KeyRequest
 from ironclaw_contracts.enums import Role
+
+_ANSWER_SECONDS = 2.0
 
 
 class StoredKey(Struct, frozen=True):
@@ -49,17 +52,23 @@ class Store:
 
     async def listed(self) -> list[ApiKey]:
         """Return all keys, newest first."""
-        async with _available():
-            rows = await self._pool.fetch("select * from api_keys order by created_at desc")
+        async with self._connection() as connection:
+            rows = await connection.fetch(
+                "select * from api_keys order by created_at desc", timeout=_ANSWER_SECONDS
+            )
         return [_stored(row).key for row in rows]
 
     async def put(self, key_id: str, request: KeyRequest, digest: bytes) -> ApiKey:
-        """Store a key; one of the same id gets the new digest and rights."""
+        """Store a key; one of the same id gets the new digest and rights.
+
+        What was revoked stays revoked unless the secret is another one.
+        """
         row = await self._fetchrow(
             "insert into api_keys (key_id, name, role, digest, rate_per_minute, burst)"
             " values ($1, $2, $3, $4, $5, $6)"
             " on conflict (key_id) do update set name = excluded.name, role = excluded.role,"
-            " digest = excluded.digest, rate_per_minute = excluded.rate_per_minute, burst = excluded.burst"
+            " digest = excluded.digest, rate_per_minute = excluded.rate_per_minute, burst = excluded.burst,"
+            " revoked_at = case when api_keys.digest = excluded.digest then api_keys.revoked_at end"
             " returning *",
             key_id,
             request.name,
@@ -79,8 +88,14 @@ class Store:
         return _stored(row).key if row else None
 
     async def _fetchrow(self, sql: str, *values: Any) -> Any:
-        async with _available():
-            return await self._pool.fetchrow(sql, *values)
+        async with self._connection() as connection:
+            return await connection.fetchrow(sql, *values, timeout=_ANSWER_SECONDS)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[Any]:
+        """Lend a connection. Waiting for it, for an answer and for its return are each bounded."""
+        async with _available(), self._pool.acquire(timeout=_ANSWER_SECONDS) as connection:
+            yield connection
 
 
 def _stored(row: Any) -> StoredKey:

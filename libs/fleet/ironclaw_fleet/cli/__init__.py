@@ -4,23 +4,31 @@ Exit codes: 0 done; 1 it failed (a run failed, a chain is broken); 2 bad usage; 
 4 refused (no key, a wrong one, or not enough rights).
 """
 
+import os
 import sys
+from typing import NoReturn
 
 from cyclopts import App, CycloptsError
 
-EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_REFUSED = 1, 2, 3, 4
+_INTERRUPTED = 130
 
 
 def build_app() -> App:
     """Return the command with all its verbs."""
-    from ironclaw_fleet.cli import demo, machine, operate, schema, work
+    from ironclaw_fleet.cli import machine, operate, schema, work
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
     from ironclaw_fleet.cli.theater import theater
 
     app = App(name="ironclaw", help=__doc__, version="0.1.0", help_format="plaintext")
-    for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve, demo.demo):
+    for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve):
         app.command(verb)
+    # Named, not imported: it stands on the whole fleet, which would make every other verb slow to start.
+    app.command(
+        "ironclaw_fleet.cli.demo:demo",
+        name="demo",
+        help="Start a fleet, turn one chat message into merged work, prove it, stop.",
+    )
     for verb in (work.chat, work.runs, work.run, work.orders, work.order, work.why, work.cancel):
         app.command(verb)
     for verb in (work.artifact, operate.events, operate.patrol, operate.integrate, schema.schema):
@@ -32,22 +40,39 @@ def build_app() -> App:
 
 def main() -> None:
     """Run the command and end the process with its exit code."""
+    import msgspec
+
     from ironclaw_contracts.errors import Problem
-    from ironclaw_fleet.cli.session import Failed, exit_code_of
+    from ironclaw_fleet.cli.session import EXIT_FAILED, EXIT_USAGE, Failed, exit_code_of
 
     try:
         answer = build_app()(
             sys.argv[1:], exit_on_error=False, print_error=True, result_action="return_value"
         )
+        sys.stdout.flush()
     except CycloptsError:
         sys.exit(EXIT_USAGE)
     except Problem as problem:
-        sys.stderr.write(f"ironclaw: {problem.message}\n")
-        sys.exit(exit_code_of(problem))
+        _end(problem.message, exit_code_of(problem))
     except Failed as failure:
-        if str(failure):
-            sys.stderr.write(f"ironclaw: {failure}\n")
-        sys.exit(failure.code)
+        _end(str(failure), failure.code)
+    except BrokenPipeError:
+        # The reader has gone, as in `ironclaw events | head`; nothing is left to flush to it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_FAILED)
+    except OSError as error:
+        _end(f"{error.filename or 'the system'}: {error.strerror or error}", EXIT_FAILED)
+    except msgspec.MsgspecError as error:
+        _end(
+            f"the answer is not an IronClaw gateway's of this version ({error}); is IRONCLAW_URL right?",
+            EXIT_FAILED,
+        )
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(_INTERRUPTED)
     sys.exit(answer if isinstance(answer, int) else 0)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    if message:
+        sys.stderr.write(f"ironclaw: {message}\n")
+    sys.exit(code)

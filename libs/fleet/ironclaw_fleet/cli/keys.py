@@ -5,6 +5,7 @@ from cyclopts import App
 from ironclaw_contracts.access import KeyRequest
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import Role
+from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, ago, print_json, print_table, say
 from ironclaw_fleet.cli.session import gateway
 
@@ -13,7 +14,7 @@ keys = App(name="keys", help="API keys of people and programs.")
 
 @keys.command
 async def create(
-    name: str, *, role: Role = Role.USER, rate: int = 600, burst: int = 100, options: Options = PLAIN
+    name: Identifier, *, role: Role = Role.USER, rate: int = 600, burst: int = 100, options: Options = PLAIN
 ) -> None:
     """Make a key; its secret is shown this once.
 
@@ -57,7 +58,7 @@ async def list_(*, options: Options = PLAIN) -> None:
 
 
 @keys.command
-async def revoke(key_id: str, *, options: Options = PLAIN) -> None:
+async def revoke(key_id: Identifier, *, options: Options = PLAIN) -> None:
     """Revoke a key; it is refused within two seconds."""
     async with gateway() as client:
         found = await client.call(api.REVOKE_KEY, key_id=key_id)

@@ -39,11 +39,16 @@ async def verify(file: Path | None = None, *, key: str | None = None, options: O
 async def export(file: Path) -> None:
     """Write the whole ledger to a file, one JSON object a line, sealed with a signed checkpoint."""
     lines = 0
-    async with gateway() as client:
-        with file.open("wb") as target:
-            async for line in client.lines(api.EXPORT):
-                target.write(line)
-                lines += 1
+    making = file.with_name(f".{file.name}.part")  # an export that broke off must not pass for a whole one
+    try:
+        async with gateway() as client:
+            with making.open("wb") as target:
+                async for line in client.lines(api.EXPORT):
+                    target.write(line)
+                    lines += 1
+        making.replace(file)
+    finally:
+        making.unlink(missing_ok=True)
     say(f"{file}: {lines} lines")
 
 

@@ -1,20 +1,25 @@
 """Run the fleet on this machine: up, down, status, logs, serve."""
 
 import asyncio
+import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import SERVICE_PORTS, Service
+from ironclaw_fleet.cli.dotenv import with_dotenv
 from ironclaw_fleet.cli.output import PLAIN, Options, print_json, print_table, say
-from ironclaw_fleet.cli.session import EXIT_USAGE, Failed, gateway
+from ironclaw_fleet.cli.session import EXIT_REFUSED, EXIT_USAGE, Failed, gateway
 from ironclaw_fleet.process import Phase, ProcessState
 from ironclaw_fleet.statedir import FleetRuns, StateDirectory
 
@@ -23,6 +28,15 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS = 20.0
 _START_SECONDS = 90.0
+_WORKERS_MAX = 64
+_PORT_BASE_MAX = 65_000  # the services and workers take the ports after it
+_INTERRUPTED = 130
+
+PortBase = Annotated[
+    int, Parameter(env_var="IRONCLAW_PORT_BASE", validator=Number(gte=1_024, lte=_PORT_BASE_MAX))
+]
+Workers = Annotated[int, Parameter(validator=Number(gte=1, lte=_WORKERS_MAX))]
+Lines = Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))]
 
 
 @asynccontextmanager
@@ -40,10 +54,10 @@ async def running_fleet(
     """
     from ironclaw_fleet.embedded.binaries import NoBinaries
     from ironclaw_fleet.embedded.postgres import DataMismatch
-    from ironclaw_fleet.local import FleetOptions, LocalFleet, StartFailed, with_dotenv
+    from ironclaw_fleet.local import FleetOptions, LocalFleet, StartFailed
     from ironclaw_fleet.supervisor import NotReady
 
-    state.create()
+    _create(state)
     environ = with_dotenv(os.environ, Path(".env"))
     options = FleetOptions(port_base=port_base, workers=workers, allowed_roots=allowed_roots)
     fleet = LocalFleet(state, options, environ, None if quiet else _report)
@@ -60,6 +74,16 @@ async def running_fleet(
         raise Failed(str(error)) from error
 
 
+def _create(state: StateDirectory) -> None:
+    try:
+        state.create()
+    except OSError as error:
+        raise Failed(
+            f"{state.path} cannot hold a fleet ({error.strerror}); set IRONCLAW_HOME to a folder of yours",
+            EXIT_USAGE,
+        ) from error
+
+
 def _report(state: ProcessState) -> None:
     if state.phase in {Phase.READY, Phase.BACKOFF}:
         detail = (
@@ -72,8 +96,8 @@ def _report(state: ProcessState) -> None:
 
 async def up(
     *,
-    port_base: int = int(os.environ.get("IRONCLAW_PORT_BASE", SERVICE_PORTS[Service.API_GATEWAY])),
-    workers: int = 1,
+    port_base: PortBase = SERVICE_PORTS[Service.API_GATEWAY],
+    workers: Workers = 1,
     allow: list[Path] | None = None,
     detach: bool = False,
 ) -> None:
@@ -92,21 +116,29 @@ async def up(
         return
     roots = tuple(path.absolute() for path in allow or [])
     started = time.monotonic()
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stopping, task = asyncio.Event(), asyncio.current_task()
+    if task is not None:
+        _on_signals(task.cancel)  # until it runs there is nothing to stop politely
+    try:
+        async with running_fleet(state, port_base=port_base, workers=workers, allowed_roots=roots) as fleet:
+            _on_signals(lambda: _stop_or_hurry(stopping, fleet))
+            say(
+                f"\nready in {time.monotonic() - started:.1f} s at {fleet.gateway_url}, state in {state.path}"
+            )
+            print_table(
+                ("process", "state", "pid", "log"),
+                [(s.name, s.phase, s.pid, state.logs / f"{s.name}.log") for s in fleet.supervisor.states()],
+            )
+            say("ask: ironclaw chat 'your message'    stop: Ctrl-C, twice to stop at once")
+            await stopping.wait()
+            say("stopping")
+    except asyncio.CancelledError as error:
+        raise Failed("interrupted before the fleet was ready; it is stopped", _INTERRUPTED) from error
+
+
+def _on_signals(act: Callable[[], object]) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
-    async with running_fleet(state, port_base=port_base, workers=workers, allowed_roots=roots) as fleet:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, _stop_or_hurry, stopping, fleet)
-        say(f"\nready in {time.monotonic() - started:.1f} s at {fleet.gateway_url}, state in {state.path}")
-        print_table(
-            ("process", "state", "pid", "log"),
-            [(s.name, s.phase, s.pid, state.logs / f"{s.name}.log") for s in fleet.supervisor.states()],
-        )
-        say("ask: ironclaw chat 'your message'    stop: Ctrl-C, twice to stop at once")
-        await stopping.wait()
-        say("stopping")
+        asyncio.get_running_loop().add_signal_handler(number, act)
 
 
 def _stop_or_hurry(stopping: asyncio.Event, fleet: "LocalFleet") -> None:
@@ -122,9 +154,10 @@ def _start_in_background(state: StateDirectory) -> None:
         raise Failed(
             f"a fleet runs on {state.path} already (pid {holder}); stop it with: ironclaw down", EXIT_USAGE
         )
-    state.create()
+    _create(state)
     arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
-    with (state.logs / "fleet.log").open("ab") as log:
+    log_path = state.logs / "fleet.log"
+    with log_path.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "ironclaw_fleet", *arguments],
             stdin=subprocess.DEVNULL,
@@ -136,12 +169,17 @@ def _start_in_background(state: StateDirectory) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise Failed(f"the fleet did not start; see {state.logs / 'fleet.log'}")
+            raise Failed(f"the fleet did not start: {_last_line(log_path)}; see {log_path}")
         if state.read_fleet() is not None:
             say(f"the fleet runs (pid {process.pid}) on {state.path}")
             return
         time.sleep(0.1)
-    raise Failed(f"the fleet is not ready after {_START_SECONDS:g} s; see {state.logs / 'fleet.log'}")
+    raise Failed(f"the fleet is not ready after {_START_SECONDS:g} s; see {log_path}")
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return lines[-1].removeprefix("ironclaw: ") if lines else "it said nothing"
 
 
 def down() -> None:
@@ -151,13 +189,24 @@ def down() -> None:
     if pid is None:
         say(f"no fleet runs on {state.path}")
         return
-    os.kill(pid, signal.SIGTERM)
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except PermissionError as error:
+        raise Failed(f"the fleet (pid {pid}) is another user's to stop", EXIT_REFUSED) from error
     deadline = time.monotonic() + _STOP_SECONDS
-    while state.holder() is not None:
+    while state.holder() is not None or _is_running(pid):
         if time.monotonic() > deadline:
             raise Failed(f"the fleet (pid {pid}) does not stop; see {state.logs}")
         time.sleep(0.05)
     say("stopped")
+
+
+def _is_running(pid: int) -> bool:
+    """Tell whether a process still runs; one that has ended and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 async def status(*, options: Options = PLAIN) -> None:
@@ -174,7 +223,7 @@ async def status(*, options: Options = PLAIN) -> None:
         raise Failed()
 
 
-def logs(service: str | None = None, *, lines: int = 40, follow: bool = False) -> None:
+def logs(service: str | None = None, *, lines: Lines = 40, follow: bool = False) -> None:
     """Print the end of the logs.
 
     Parameters
@@ -184,12 +233,13 @@ def logs(service: str | None = None, *, lines: int = 40, follow: bool = False) -
     follow: Go on printing as they grow.
     """
     folder = StateDirectory.locate().logs
-    paths = sorted(folder.glob(f"{service or '*'}.log"))
+    paths = sorted(path for path in folder.glob("*.log") if service in {None, path.stem})
     if not paths:
         raise Failed(f"no log {service or ''} under {folder}; has the fleet run here?")
     positions: dict[Path, int] = {}
     for path in paths:
-        text = path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+        text = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        text = text[len(text) - min(lines, len(text)) :]
         for line in text:
             say(f"{path.stem:<13} {line}" if service is None else line)
         positions[path] = path.stat().st_size
@@ -206,4 +256,7 @@ def logs(service: str | None = None, *, lines: int = 40, follow: bool = False) -
 
 def serve(service: Service) -> None:
     """Run one service in this process, for containers; its settings come from the environment."""
-    os.execv(sys.executable, [sys.executable, "-m", f"ironclaw_{service.value}"])  # noqa: S606 - no shell
+    module = f"ironclaw_{service.value}"
+    if importlib.util.find_spec(module) is None:
+        raise Failed(f"the service {service} is not installed here; install the package {module}", EXIT_USAGE)
+    os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606 - no shell

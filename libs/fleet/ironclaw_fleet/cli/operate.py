@@ -4,6 +4,7 @@ from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.integration import IntegrationRequest
 from ironclaw_contracts.endpoints.ledger import EventsQuery
 from ironclaw_contracts.events import EventType
+from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, print_json, print_table, say
 from ironclaw_fleet.cli.session import gateway
 
@@ -13,8 +14,8 @@ async def events(
     after: int = 0,
     limit: int = 100,
     type: EventType | None = None,
-    run: str | None = None,
-    order: str | None = None,
+    run: Identifier | None = None,
+    order: Identifier | None = None,
     options: Options = PLAIN,
 ) -> None:
     """List events of the ledger after a seq, oldest first."""
@@ -30,7 +31,7 @@ async def events(
     )
 
 
-async def patrol(theater: str | None = None, *, options: Options = PLAIN) -> None:
+async def patrol(theater: Identifier | None = None, *, options: Options = PLAIN) -> None:
     """Run one patrol now: of the duty officer, or of the observer over one theater."""
     async with gateway() as client:
         if theater is None:
@@ -48,9 +49,19 @@ async def patrol(theater: str | None = None, *, options: Options = PLAIN) -> Non
         say(line)
 
 
-async def integrate(order_id: str, *, theater: str, options: Options = PLAIN) -> None:
-    """Gate one order and promote it now."""
+async def integrate(
+    order_id: Identifier, *, theater: Identifier | None = None, options: Options = PLAIN
+) -> None:
+    """Gate one order and promote it now.
+
+    Parameters
+    ----------
+    order_id: The order.
+    theater: The theater it must belong to; the order's own otherwise.
+    """
     async with gateway() as client:
+        if theater is None:
+            theater = (await client.call(api.GET_ORDER, order_id=order_id)).order.theater_id
         answer = await client.call(api.INTEGRATE, IntegrationRequest(theater_id=theater, order_id=order_id))
     if options.json:
         print_json(answer)

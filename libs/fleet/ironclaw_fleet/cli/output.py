@@ -1,6 +1,7 @@
 """What the command prints: tables and lines for people, JSON for programs."""
 
 import sys
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,14 +24,29 @@ PLAIN = Options()
 
 
 def say(text: str = "") -> None:
-    """Print a line."""
-    sys.stdout.write(f"{text}\n")
+    """Print a text and end the line."""
+    sys.stdout.write(f"{visible(text)}\n")
     sys.stdout.flush()
+
+
+def visible(text: str) -> str:
+    """Return a text with its control characters shown instead of obeyed, but for line ends and tabs.
+
+    Titles, replies and logs come from models and documents; an escape sequence in one could rewrite the
+    terminal of whoever looks at it.
+    """
+    lines = text.replace("\r\n", "\n")
+    return "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else _shown(c) for c in lines)
+
+
+def _shown(control: str) -> str:
+    return chr(0x2400 + ord(control)) if ord(control) < 0x20 else "\ufffd"
 
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON."""
-    say(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+    sys.stdout.flush()
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -38,7 +54,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     if not sys.stdout.isatty():
         say("\t".join(columns))
         for row in rows:
-            say("\t".join(str(cell) for cell in row))
+            say("\t".join(_cell(cell) for cell in row))
         return
     from rich.console import Console
     from rich.table import Table
@@ -46,8 +62,13 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
 
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(_cell(cell)) for cell in row))
     Console().print(table)
+
+
+def _cell(value: object) -> str:
+    """Return what fits a column: one line, without a tab."""
+    return visible(" ".join(str(value).split("\t"))).replace("\n", " ")
 
 
 def ago(moment: datetime) -> str:

@@ -1,17 +1,21 @@
 """Show a run while it works: one line an order."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from ironclaw_chassis.client import ServiceClient
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import OrderPhase, RunStatus
-from ironclaw_contracts.errors import Unavailable
+from ironclaw_contracts.errors import RateLimited, Unavailable
 from ironclaw_contracts.events import Event, EventType
 from ironclaw_contracts.snapshots import OrderSnapshot, RunView
 from ironclaw_fleet.cli.output import first_line, say
+
+if TYPE_CHECKING:
+    from ironclaw_chassis.client import ServiceClient
 
 _ENDINGS = frozenset({EventType.RUN_COMPLETED, EventType.RUN_FAILED, EventType.RUN_CANCELLED})
 _SHOWN = {
@@ -33,7 +37,7 @@ _MARKS = {
 }
 
 
-async def follow_run(client: ServiceClient, run_id: str) -> RunView:
+async def follow_run(client: "ServiceClient", run_id: str) -> RunView:
     """Show a run until it ends, and return it: live on a terminal, a line an event elsewhere."""
     if sys.stdout.isatty():
         return await _live(client, run_id)
@@ -49,7 +53,7 @@ async def follow_run(client: ServiceClient, run_id: str) -> RunView:
     return await client.call(api.GET_RUN, run_id=run_id)
 
 
-async def _live(client: ServiceClient, run_id: str) -> RunView:
+async def _live(client: "ServiceClient", run_id: str) -> RunView:
     from rich.live import Live
     from rich.table import Table
     from rich.text import Text
@@ -78,7 +82,7 @@ def _state(order: OrderSnapshot) -> str:
     return f"{order.phase.lower().replace('_', ' ')}{again}"
 
 
-async def events_of(client: ServiceClient, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+async def events_of(client: "ServiceClient", run_id: str, after: int = 0) -> AsyncIterator[Event]:
     """Yield a run's events until it ends, through interruptions."""
     while True:
         try:
@@ -90,8 +94,8 @@ async def events_of(client: ServiceClient, run_id: str, after: int = 0) -> Async
                 yield event
                 if event.type in _ENDINGS:
                     return
-        except Unavailable:
-            pass
+        except (Unavailable, RateLimited) as error:
+            await asyncio.sleep(error.retry_after_seconds or 1)
         run = (await client.call(api.GET_RUN, run_id=run_id)).run
         if run.status is not RunStatus.OPEN and run.last_seq <= after:
             return

@@ -1,14 +1,18 @@
 """A connection to a fleet's gateway, found through the environment or the state directory."""
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from ironclaw_chassis.client import ServiceClient
 from ironclaw_contracts.enums import Service
-from ironclaw_contracts.errors import Forbidden, Problem, Unauthenticated, Unavailable
+from ironclaw_contracts.errors import BadRequest, Forbidden, Problem, Unauthenticated, Unavailable
 from ironclaw_fleet.statedir import StateDirectory
+
+if TYPE_CHECKING:
+    from ironclaw_chassis.client import ServiceClient
 
 EXIT_FAILED, EXIT_USAGE, EXIT_UNREACHABLE, EXIT_REFUSED = 1, 2, 3, 4
 
@@ -24,6 +28,8 @@ class Failed(Exception):
 def exit_code_of(problem: Problem) -> int:
     """Return the exit code for an error of the gateway."""
     match problem:
+        case BadRequest():
+            return EXIT_USAGE
         case Unauthenticated() | Forbidden():
             return EXIT_REFUSED
         case Unavailable():
@@ -55,15 +61,26 @@ class GatewayAddress:
 
 
 @asynccontextmanager
-async def gateway(home: Path | None = None) -> AsyncGenerator[ServiceClient]:
-    """Open a client of the gateway.
+async def gateway(home: Path | None = None) -> AsyncGenerator["ServiceClient"]:
+    """Open a client of the gateway. Raises `Failed` when there is none, or no key for it."""
+    from ironclaw_chassis.client import ServiceClient
 
-    `IRONCLAW_URL` and `IRONCLAW_API_KEY` name it; otherwise the fleet of the state directory. Raises
-    `Failed` when neither is there.
+    url, key = reached(os.environ, StateDirectory.locate(home))
+    async with ServiceClient(KeyCredentials(key), GatewayAddress(url)) as client:
+        yield client
+
+
+def reached(environ: Mapping[str, str], state: StateDirectory) -> tuple[str, str]:
+    """Return the gateway's URL and the key to show.
+
+    `IRONCLAW_URL` and `IRONCLAW_API_KEY` name them; otherwise the fleet of the state directory and its
+    operator's key. That key is shown to no other gateway. Raises `Failed` with the next step.
     """
-    url, key = os.environ.get("IRONCLAW_URL"), os.environ.get("IRONCLAW_API_KEY")
-    state = StateDirectory.locate(home)
-    if url is None:
+    url, key = environ.get("IRONCLAW_URL"), environ.get("IRONCLAW_API_KEY", "").strip()
+    if url:
+        if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+            raise Failed(f"IRONCLAW_URL {url!r}: write it as http://HOST:PORT", EXIT_USAGE)
+    else:
         fleet = state.read_fleet()
         if fleet is None:
             raise Failed(
@@ -71,11 +88,27 @@ async def gateway(home: Path | None = None) -> AsyncGenerator[ServiceClient]:
                 EXIT_UNREACHABLE,
             )
         url = fleet.gateway_url
-    if key is None:
-        if not state.operator_key.exists():
-            raise Failed(
-                "no API key: set IRONCLAW_API_KEY, or make one with: ironclaw keys create", EXIT_REFUSED
-            )
-        key = state.operator_key.read_text(encoding="utf-8").strip()
-    async with ServiceClient(KeyCredentials(key), GatewayAddress(url)) as client:
-        yield client
+    return url, _checked(key) if key else _operators(url, state)
+
+
+def _checked(key: str) -> str:
+    if not key.isascii() or not key.isprintable():
+        raise Failed("IRONCLAW_API_KEY holds characters that no key has; copy it again", EXIT_REFUSED)
+    return key
+
+
+def _operators(url: str, state: StateDirectory) -> str:
+    fleet = state.read_fleet()
+    if fleet is None or url.rstrip("/") != fleet.gateway_url:
+        raise Failed(
+            f"no API key for {url}: set IRONCLAW_API_KEY; its operator makes one with: ironclaw keys create",
+            EXIT_REFUSED,
+        )
+    try:
+        return state.operator_key.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise Failed(
+            f"the operator's key {state.operator_key} cannot be read ({error.strerror});"
+            " set IRONCLAW_API_KEY to a key of yours",
+            EXIT_REFUSED,
+        ) from error

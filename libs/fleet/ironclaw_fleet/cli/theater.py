@@ -1,20 +1,26 @@
 """Theaters: `ironclaw theater add | list | log`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.vault import LogQuery, TheaterRequest
+from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, print_json, print_table, say
-from ironclaw_fleet.cli.session import gateway
+from ironclaw_fleet.cli.session import EXIT_USAGE, Failed, gateway
 
 theater = App(name="theater", help="The repositories that orders work on.")
 
 
 @theater.command
 async def add(
-    theater_id: str, path: Path | None = None, *, import_files: bool = False, options: Options = PLAIN
+    theater_id: Identifier,
+    path: Path | None = None,
+    *,
+    import_files: Annotated[bool, Parameter(name=["--import-files", "--import"], negative="")] = False,
+    options: Options = PLAIN,
 ) -> None:
     """Make a theater, or open one on a repository.
 
@@ -24,6 +30,8 @@ async def add(
     path: A git repository to work on in place; without it an empty one is made.
     import_files: Copy the files under PATH into a new repository instead.
     """
+    if import_files and path is None:
+        raise Failed("--import-files: give the PATH of the folder to copy", EXIT_USAGE)
     given = str(path.absolute()) if path is not None else None
     request = TheaterRequest(
         theater_id=theater_id,
@@ -52,7 +60,7 @@ async def list_(*, options: Options = PLAIN) -> None:
 
 
 @theater.command
-async def log(theater_id: str, *, limit: int = 30, options: Options = PLAIN) -> None:
+async def log(theater_id: Identifier, *, limit: int = 30, options: Options = PLAIN) -> None:
     """Show the mainline's history as a graph."""
     async with gateway() as client:
         found = await client.call(api.READ_LOG, query=LogQuery(limit=limit), theater_id=theater_id)

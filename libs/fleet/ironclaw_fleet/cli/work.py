@@ -6,28 +6,31 @@ from typing import Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.co import Cancellation
 from ironclaw_contracts.endpoints.ledger import OrdersQuery, RunQuery, RunsQuery
 from ironclaw_contracts.enums import OrderStatus, RunStatus
-from ironclaw_contracts.errors import NotFound
+from ironclaw_contracts.errors import NotFound, Unavailable
+from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.plan import Budget
 from ironclaw_contracts.snapshots import RunView
 from ironclaw_contracts.why import Why
+from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, ago, first_line, print_json, print_table, say
 from ironclaw_fleet.cli.progress import follow_run
-from ironclaw_fleet.cli.session import Failed, gateway
+from ironclaw_fleet.cli.session import EXIT_UNREACHABLE, EXIT_USAGE, Failed, gateway
 
 
 async def chat(
     message: str,
     *,
-    theater: str | None = None,
-    playbook: str | None = None,
+    theater: Identifier | None = None,
+    playbook: Identifier | None = None,
     input: Annotated[list[str] | None, Parameter(name="--input")] = None,
-    detach: bool = False,
-    deadline: int = 600,
+    detach: Annotated[bool, Parameter(name=["--detach", "--async"], negative="")] = False,
+    deadline: Annotated[int, Parameter(validator=Number(gte=1, lte=86_400))] = 600,
     options: Options = PLAIN,
 ) -> None:
     """Ask for work and watch it until the reply.
@@ -41,16 +44,24 @@ async def chat(
     detach: Answer at once with the run to follow.
     deadline: Seconds that the whole run may take.
     """
+    run_id = new_id()  # chosen here, so that a lost answer does not lose the run
     request = api.ChatRequest(
         message=message,
         theater_hint=theater,
         mode="async",
+        run_id=run_id,
         playbook=playbook,
         inputs=_inputs(input or []),
         budget=Budget(deadline_seconds=deadline),
     )
     async with gateway() as client:
-        answer = await client.call(api.CHAT, request)
+        try:
+            answer = await client.call(api.CHAT, request)
+        except Unavailable as error:
+            raise Failed(
+                f"{error.message}; whether the run began all the same, this tells: ironclaw run {run_id}",
+                EXIT_UNREACHABLE,
+            ) from error
         if detach:
             print_json(answer) if options.json else say(
                 f"run {answer.run_id}: ironclaw run {answer.run_id} --follow"
@@ -65,7 +76,11 @@ async def chat(
 
 
 async def runs(
-    *, status: RunStatus | None = None, theater: str | None = None, limit: int = 20, options: Options = PLAIN
+    *,
+    status: RunStatus | None = None,
+    theater: Identifier | None = None,
+    limit: int = 20,
+    options: Options = PLAIN,
 ) -> None:
     """List runs, newest first."""
     async with gateway() as client:
@@ -90,7 +105,7 @@ async def runs(
 
 
 async def run(
-    run_id: str, *, at_seq: int | None = None, follow: bool = False, options: Options = PLAIN
+    run_id: Identifier, *, at_seq: int | None = None, follow: bool = False, options: Options = PLAIN
 ) -> None:
     """Show a run with its orders, now or as of a ledger seq.
 
@@ -123,7 +138,11 @@ async def run(
 
 
 async def orders(
-    *, run: str | None = None, status: OrderStatus | None = None, limit: int = 50, options: Options = PLAIN
+    *,
+    run: Identifier | None = None,
+    status: OrderStatus | None = None,
+    limit: int = 50,
+    options: Options = PLAIN,
 ) -> None:
     """List orders, newest first."""
     async with gateway() as client:
@@ -137,7 +156,7 @@ async def orders(
     )
 
 
-async def order(order_id: str, *, options: Options = PLAIN) -> None:
+async def order(order_id: Identifier, *, options: Options = PLAIN) -> None:
     """Show an order: objective, attempts, commit, artifacts."""
     async with gateway() as client:
         view = await client.call(api.GET_ORDER, order_id=order_id)
@@ -160,7 +179,7 @@ async def order(order_id: str, *, options: Options = PLAIN) -> None:
         say(f"attempt {end.attempt} ended: {end.outcome} ({end.cause}): {end.reason}")
 
 
-async def why(subject: str, *, options: Options = PLAIN) -> None:
+async def why(subject: Identifier, *, options: Options = PLAIN) -> None:
     """Say what a run or an order waits for, who moves next, and by when."""
     async with gateway() as client:
         try:
@@ -170,7 +189,9 @@ async def why(subject: str, *, options: Options = PLAIN) -> None:
     print_json(answer) if options.json else _print_why(answer)
 
 
-async def cancel(run_id: str, *, reason: str = "cancelled by the user", options: Options = PLAIN) -> None:
+async def cancel(
+    run_id: Identifier, *, reason: str = "cancelled by the user", options: Options = PLAIN
+) -> None:
     """Ask for a run to be cancelled; merged work stays."""
     async with gateway() as client:
         found = await client.call(api.CANCEL_RUN, Cancellation(reason=reason), run_id=run_id)
@@ -178,7 +199,7 @@ async def cancel(run_id: str, *, reason: str = "cancelled by the user", options:
 
 
 async def artifact(
-    order_id: str, path: str, *, output: Annotated[Path | None, Parameter(alias="-o")] = None
+    order_id: Identifier, path: str, *, output: Annotated[Path | None, Parameter(alias="-o")] = None
 ) -> None:
     """Fetch an artifact of an order, to a file or to standard output."""
     async with gateway() as client:
@@ -195,7 +216,7 @@ def _inputs(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise Failed(f"--input {pair!r}: write it as name=value", 2)
+            raise Failed(f"--input {pair!r}: write it as name=value", EXIT_USAGE)
         try:
             found[name] = msgspec.json.decode(value)
         except msgspec.DecodeError:

@@ -35,7 +35,7 @@ def add_operation_routes(routes: Routes, client: ServiceClient, gateway: Gateway
 
     @routes.lines(api.EXPORT)
     async def export(_: Call[Nothing, Nothing]) -> AsyncIterator[bytes]:
-        return client.lines(ledger.EXPORT)
+        return await _begun(client.lines(ledger.EXPORT))
 
     @routes.serve(api.REBUILD)
     async def rebuild(_: Call[Nothing, Nothing]) -> ledger.Rebuilt:
@@ -78,3 +78,14 @@ async def _status(client: ServiceClient, service: Service) -> api.ServiceStatus:
     except (Problem, TimeoutError) as error:
         return api.ServiceStatus(service=service.value, ready=False, detail=str(error) or "no answer in time")
     return api.ServiceStatus(service=service.value, ready=True, detail="ready")
+
+
+async def _begun(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Wait for the first line, so that a refusal is answered as one and not as a file that breaks off."""
+    return _from(await anext(lines, b""), lines)
+
+
+async def _from(first: bytes, lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for line in lines:
+        yield line

@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator
 from pathlib import PurePosixPath
 
+import msgspec
+
 from ironclaw_api_gateway.chat import Chat
 from ironclaw_api_gateway.following import Following
 from ironclaw_chassis.client import ServiceClient
@@ -10,7 +12,7 @@ from ironclaw_chassis.routes import Call, FileAnswer, Routes, StreamEvent
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import co, ledger, vault
-from ironclaw_contracts.errors import NotFound
+from ironclaw_contracts.errors import BadRequest, NotFound
 from ironclaw_contracts.snapshots import OrderView, RunSnapshot, RunView
 from ironclaw_contracts.why import Why
 
@@ -32,8 +34,7 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
 
     @routes.stream(api.FOLLOW_RUN)
     async def follow_run(call: Call[Nothing, api.FollowQuery]) -> AsyncIterator[StreamEvent]:
-        after = int(call.last_event_id) if call.last_event_id.isdecimal() else call.query.after
-        return await following.run(call.path["run_id"], after)
+        return await following.run(call.path["run_id"], _cursor(call.last_event_id, call.query.after))
 
     @routes.serve(api.WHY_RUN)
     async def why_run(call: Call[Nothing, Nothing]) -> Why:
@@ -59,7 +60,8 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
     async def get_artifact(call: Call[Nothing, api.ArtifactQuery]) -> FileAnswer:
         order = (await client.call(ledger.GET_ORDER, order_id=call.path["order_id"])).order
         artifact = next((a for a in order.artifacts if a.path == call.query.path), None)
-        commit = order.merge_commit or order.commit_sha
+        # The unit's own commit is what the artifact's hash was taken of; a merge may have changed the file.
+        commit = order.commit_sha or order.merge_commit
         if artifact is None or commit is None:
             raise NotFound(f"order {order.order_id} has no artifact {call.query.path!r}")
         query = vault.FileQuery(path=artifact.path, commit=commit)
@@ -77,3 +79,15 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
     @routes.serve(api.GET_CHAIN)
     async def get_chain(_: Call[Nothing, Nothing]) -> ledger.Chain:
         return await client.call(ledger.GET_CHAIN)
+
+
+def _cursor(last_event_id: str, after: int) -> int:
+    """Return the seq in a `Last-Event-ID` header, else `after`. Raises `BadRequest` when it is no seq."""
+    if not last_event_id:
+        return after
+    try:
+        return msgspec.convert({"after": last_event_id}, api.FollowQuery, strict=False).after
+    except msgspec.ValidationError as error:
+        raise BadRequest(
+            f"Last-Event-ID {last_event_id[:40]!r} is no seq: send back the id of an event, or none"
+        ) from error
