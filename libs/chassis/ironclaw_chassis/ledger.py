@@ -46,9 +46,26 @@ class LedgerClient:
         """Return an order with its lease. Raises `NotFound`."""
         return await self._client.call(api.GET_ORDER, order_id=order_id)
 
+    async def head(self) -> int:
+        """Return the seq of the newest event."""
+        return (await self._client.call(api.GET_CHAIN)).head_seq
+
     async def renew(self, order_id: str, renewal: api.LeaseRenewal) -> Lease:
         """Renew a lease. Raises `LeaseLost` when it is no longer the unit's."""
         return await self._client.call(api.RENEW_LEASE, renewal, order_id=order_id)
+
+    async def events(
+        self, types: Iterable[EventType] | None = None, *, order_id: str | None = None, after: int = 0
+    ) -> AsyncIterator[Event]:
+        """Iterate over the events there are now, oldest first: of these types, of this order."""
+        wanted = ",".join(types) if types is not None else None
+        cursor: int | None = after
+        while cursor is not None:
+            query = api.EventsQuery(after=cursor, types=wanted, order_id=order_id, limit=1_000)
+            page = await self._client.call(api.LIST_EVENTS, query=query)
+            for event in page.events:
+                yield event
+            cursor = page.next_after
 
     async def orders_in(
         self, phases: Iterable[OrderPhase], theater_id: str | None = None

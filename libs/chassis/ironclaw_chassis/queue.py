@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 import msgspec
 from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.constants import in_progress_key_prefix
 from redis.exceptions import RedisError
 
 from ironclaw_contracts.errors import Unavailable
@@ -34,6 +35,10 @@ class JobQueue(Protocol):
 
     async def enqueue(self, job: JobMessage) -> bool:
         """Queue a job; False when the same attempt is queued already. Raises `Unavailable`."""
+        ...
+
+    async def waiting(self) -> set[str]:
+        """Return the ids of the jobs that no consumer has taken yet. Raises `Unavailable`."""
         ...
 
     async def ping(self) -> None:
@@ -65,6 +70,18 @@ class ArqQueue:
         except (RedisError, OSError) as error:
             raise Unavailable(f"the queue is away: {type(error).__name__}") from error
         return queued is not None
+
+    async def waiting(self) -> set[str]:
+        """Return the queued jobs without arq's mark that a consumer has begun them."""
+        try:
+            pool = await self._connected()
+            queued = [raw.decode() for raw in await pool.zrange(QUEUE_NAME, 0, -1)]
+            if not queued:
+                return set()
+            marks = await pool.mget([in_progress_key_prefix + job_id for job_id in queued])
+        except (RedisError, OSError) as error:
+            raise Unavailable(f"the queue is away: {type(error).__name__}") from error
+        return {job_id for job_id, mark in zip(queued, marks, strict=True) if mark is None}
 
     async def ping(self) -> None:
         """Raise `Unavailable` when Redis does not answer."""

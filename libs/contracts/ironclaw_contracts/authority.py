@@ -44,6 +44,7 @@ AUTHORITY: dict[Service, frozenset[E]] = {
             E.RECOVERY_STARTED,
             E.RECOVERY_COMPLETED,
             E.ORDER_REISSUED,
+            E.ORDER_ADOPTED,
             E.ORDER_FAILED,
             E.ESCALATION_RAISED,
             *_HEALTH,
@@ -54,8 +55,18 @@ AUTHORITY: dict[Service, frozenset[E]] = {
     Service.OPENCLAWDBOT: frozenset({E.ESCALATION_RAISED}),
 }
 
+ACTING: dict[Service, frozenset[E]] = {
+    Service.SENTINEL: AUTHORITY[Service.DUTY_OFFICER] - AUTHORITY[Service.SENTINEL]
+}
+"""What a service may append besides, while it holds the lead of the patrol (seed 3.9: failover)."""
 
-def check_authority(source: Service, type: E) -> None:
-    """Raise `Authority` when the event type is not the service's to append."""
-    if type not in AUTHORITY[source]:
-        raise Authority(f"{source} may not append {type}")
+
+def check_authority(source: Service, type: E, *, leads: bool = True) -> None:
+    """Raise `Authority` when the event type is not the service's to append.
+
+    `leads` tells whether the service holds the lead of the patrol; before that is known, it may.
+    """
+    if type in AUTHORITY[source] or (leads and type in ACTING.get(source, frozenset())):
+        return
+    lacking = " without the lead of the patrol" if type in ACTING.get(source, frozenset()) else ""
+    raise Authority(f"{source} may not append {type}{lacking}")

@@ -13,7 +13,7 @@ from ironclaw_contracts.ids import Id, Seq, Sha256
 
 
 class EventType(StrEnum):
-    """Every event type of the seed, spelled evenly."""
+    """Every event type of the seed, spelled evenly, and ORDER_ADOPTED for work that came late (ADR 6)."""
 
     RUN_CREATED = "RUN_CREATED"
     RUN_UPDATED = "RUN_UPDATED"
@@ -28,6 +28,7 @@ class EventType(StrEnum):
     ORDER_COMPLETED = "ORDER_COMPLETED"
     ORDER_FAILED = "ORDER_FAILED"
     ORDER_REISSUED = "ORDER_REISSUED"
+    ORDER_ADOPTED = "ORDER_ADOPTED"
     ORDER_CANCELLED = "ORDER_CANCELLED"
     WORKTREE_CREATED = "WORKTREE_CREATED"
     WORKTREE_READY = "WORKTREE_READY"
@@ -64,6 +65,7 @@ PAYLOADS: dict[EventType, type[p.Payload]] = {
     EventType.ORDER_COMPLETED: p.OrderCompleted,
     EventType.ORDER_FAILED: p.OrderFailed,
     EventType.ORDER_REISSUED: p.OrderReissued,
+    EventType.ORDER_ADOPTED: p.OrderAdopted,
     EventType.ORDER_CANCELLED: p.OrderCancelled,
     EventType.WORKTREE_CREATED: p.WorktreeCreated,
     EventType.WORKTREE_READY: p.WorktreeReady,

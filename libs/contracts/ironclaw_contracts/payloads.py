@@ -1,5 +1,6 @@
 """What each event type carries. Unknown members are kept in the ledger and ignored here."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
@@ -7,7 +8,7 @@ from msgspec import Meta, Struct, field
 from ironclaw_contracts.artifacts import Artifact, Constraints, Line, ModelUse, Order, Text
 from ironclaw_contracts.enums import Cause, Severity
 from ironclaw_contracts.ids import Attempt, Id, Seconds, Sha, Sha256
-from ironclaw_contracts.plan import Budget, Plan
+from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
 
 Evidence = dict[str, Any]
 
@@ -29,6 +30,7 @@ class RunCreated(Payload, frozen=True, kw_only=True):
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
+    on_order_failure: OnOrderFailure = "fail"
 
 
 class RunUpdated(Payload, frozen=True, kw_only=True):
@@ -92,6 +94,23 @@ class OrderReissued(AttemptPayload, frozen=True, kw_only=True):
 
     reason: Line
     cause: Cause = Cause.TASK
+
+
+class OrderAdopted(AttemptPayload, frozen=True, kw_only=True):
+    """The finished work of attempt `adopts` becomes the order's result.
+
+    `attempt` is a new one, so that whichever unit holds the present one is fenced off. `worktree`, `report`
+    and `artifacts` are those of the adopted attempt, read from its branch and checked before.
+    """
+
+    adopts: Attempt
+    commit_sha: Sha
+    reason: Line
+    path: str
+    branch: str
+    base_commit: Sha
+    report: "AarWritten"
+    artifacts: list[Artifact] = field(default_factory=list[Artifact])
 
 
 class OrderCancelled(AttemptPayload, frozen=True, kw_only=True):
@@ -179,7 +198,10 @@ class Integrated(AttemptPayload, frozen=True, kw_only=True):
 
 
 class EscalationRaised(Payload, frozen=True, kw_only=True):
+    """Something that a person should know. `subject` names what it is about, the same each time."""
+
     severity: Severity
+    subject: Annotated[str, Meta(max_length=200)] = ""
     route: Id = "log"
     reason: Line
     evidence: Evidence = field(default_factory=dict[str, Any])
@@ -197,7 +219,11 @@ class RecoveryRequired(AttemptPayload, frozen=True, kw_only=True):
 
 
 class RecoveryStarted(AttemptPayload, frozen=True, kw_only=True):
+    """`since` is when the fault began as far as the signals show; patrols are graded by it."""
+
     reason: Line
+    rule: Id | None = None
+    since: datetime | None = None
 
 
 class RecoveryCompleted(AttemptPayload, frozen=True, kw_only=True):

@@ -8,6 +8,9 @@ from ironclaw_contracts.artifacts import Line, Profile, Text
 from ironclaw_contracts.ids import Id
 
 Planner = Literal["playbook", "model", "fallback"]
+OnOrderFailure = Literal["replan", "fail", "continue"]
+"""What becomes of a run when one of its orders has failed for good: find another way while the budget allows
+it, begin nothing more and fail, or do whatever does not depend on that order and complete with it."""
 
 
 class Element(Struct, frozen=True):

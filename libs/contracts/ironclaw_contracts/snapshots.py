@@ -1,13 +1,13 @@
 """Snapshots of runs and orders: derived from events alone, in the transaction that appends them."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct, field
 
 from ironclaw_contracts.artifacts import Artifact, Constraints, ModelUse, Order
-from ironclaw_contracts.enums import Cause, OrderPhase, OrderStatus, RunStatus, WorktreeState
-from ironclaw_contracts.plan import Budget, Plan
+from ironclaw_contracts.enums import Cause, OrderPhase, OrderStatus, RunStatus, Severity, WorktreeState
+from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
 
 
 class Worktree(Struct, frozen=True):
@@ -102,6 +102,7 @@ class RunSnapshot(Struct, frozen=True, kw_only=True):
     status_event_id: str
     first_seq: int
     last_seq: int
+    on_order_failure: OnOrderFailure = "fail"
 
 
 class Lease(Struct, frozen=True):
@@ -111,6 +112,42 @@ class Lease(Struct, frozen=True):
     attempt: int
     unit_id: str
     expires_at: datetime
+    progressed_at: datetime | None = None
+    """When the unit last got on with its work, as it says itself."""
+
+
+PATROL_LEAD = "patrol"
+"""The lead of the patrol: its holder recovers orders, all others watch."""
+
+
+class Lead(Struct, frozen=True):
+    """Who does what only one at a time may do (table of the ledger, not events)."""
+
+    lead_id: str
+    service: str
+    holder: str
+    expires_at: datetime
+
+
+class Escalation(Struct, frozen=True, kw_only=True):
+    """Something that a person should know, and whether one does."""
+
+    escalation_id: str
+    severity: Severity
+    state: Literal["open", "acked"]
+    route: str
+    subject: str
+    reason: str
+    evidence: dict[str, Any]
+    source: str
+    theater_id: str | None
+    run_id: str | None
+    order_id: str | None
+    raised_at: datetime
+    seq: int
+    acked_at: datetime | None = None
+    acked_by: str | None = None
+    note: str = ""
 
 
 class RunView(Struct, frozen=True):

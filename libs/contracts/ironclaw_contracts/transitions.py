@@ -46,6 +46,11 @@ def _row(target: P | None, *sources: P) -> Transition:
 
 _IN_HAND = (P.CLAIMED, P.RUNNING)
 _CANCELLABLE = OPEN_PHASES - {P.GATED}  # once gated, the promotion may already have happened
+_ADOPTABLE = (
+    *(P.PLANNED, P.ENQUEUED, P.CLAIMED, P.RUNNING, P.COMPLETED),
+    *(P.ATTEMPT_FAILED, P.REJECTED, P.BLOCKED),
+)
+"""What is further is about to be merged itself."""
 
 ORDER_TRANSITIONS: dict[E, Transition] = {
     E.ORDER_ENQUEUED: _row(P.ENQUEUED, P.PLANNED),
@@ -57,6 +62,7 @@ ORDER_TRANSITIONS: dict[E, Transition] = {
     E.ORDER_FAILED: _row(P.ATTEMPT_FAILED, *_IN_HAND, P.COMPLETED, P.REJECTED, P.ATTEMPT_FAILED, P.BLOCKED),
     E.ORDER_BLOCKED: _row(P.BLOCKED, P.RUNNING, P.INTEGRATING, P.REJECTED),
     E.ORDER_REISSUED: _row(P.PLANNED, *_IN_HAND, P.COMPLETED, P.ATTEMPT_FAILED, P.REJECTED, P.BLOCKED),
+    E.ORDER_ADOPTED: _row(P.COMPLETED, *_ADOPTABLE),
     E.ORDER_CANCELLED: _row(P.CANCELLED, *_CANCELLABLE),
     E.WORKTREE_CREATED: _row(None, P.PLANNED),
     E.WORKTREE_READY: _row(None, P.PLANNED),
@@ -79,6 +85,7 @@ FENCED = frozenset(ORDER_TRANSITIONS) - {
     E.RECOVERY_STARTED,
     E.RECOVERY_COMPLETED,
     E.ORDER_REISSUED,
+    E.ORDER_ADOPTED,
 }
 """Events that must carry the order's current attempt. The others concern superseded attempts too."""
 

@@ -34,10 +34,13 @@ SERVICES: tuple[Service, ...] = (
     Service.OBSERVER,
     Service.INTEGRATION,
     Service.DUTY_OFFICER,
+    Service.SENTINEL,
     Service.API_GATEWAY,
 )
 WITH_DATABASE = frozenset({Service.LEDGER, Service.API_GATEWAY})
-WITH_REDIS = frozenset({Service.API_GATEWAY, Service.CO, Service.WORKER, Service.DUTY_OFFICER})
+WITH_REDIS = frozenset(
+    {Service.API_GATEWAY, Service.CO, Service.WORKER, Service.DUTY_OFFICER, Service.SENTINEL}
+)
 WITH_MODEL = frozenset({Service.CO, Service.WORKER})
 _MODEL_NAMES = ("IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IOINTELLIGENCE_API_KEY")
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")

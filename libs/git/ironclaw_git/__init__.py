@@ -17,6 +17,8 @@ from ironclaw_git.errors import (
     UnsafePath,
     WouldLoseWork,
 )
+from ironclaw_git.kept import Family, Kept, drop_merged, kept_refs
+from ironclaw_git.layout import WorktreeRecord, worktree_records
 from ironclaw_git.merge import Conflict, Merged, contains_all, merge
 from ironclaw_git.names import (
     IRONCLAW,
@@ -28,6 +30,7 @@ from ironclaw_git.names import (
     check_ref,
     check_sha,
     order_branch,
+    parse_order_branch,
     salvage_ref,
 )
 from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry
@@ -35,7 +38,7 @@ from ironclaw_git.paths import check_relative_path, contained
 from ironclaw_git.promotion import promote
 from ironclaw_git.repository import Repository
 from ironclaw_git.run import GitResult, run_git
-from ironclaw_git.salvage import archive_by_ref, salvage
+from ironclaw_git.salvage import archive_by_ref, salvage, salvage_by_ref
 from ironclaw_git.worktree import (
     Worktree,
     add_worktree,
@@ -52,10 +55,12 @@ __all__ = [
     "Conflict",
     "Diff",
     "DirtyCheckout",
+    "Family",
     "FileEntry",
     "GitError",
     "GitResult",
     "GitTimeout",
+    "Kept",
     "Merged",
     "NotARepository",
     "Occupied",
@@ -68,6 +73,7 @@ __all__ = [
     "UnsafeName",
     "UnsafePath",
     "Worktree",
+    "WorktreeRecord",
     "WorktreeStatus",
     "WouldLoseWork",
     "add_worktree",
@@ -84,12 +90,17 @@ __all__ = [
     "contained",
     "contains_all",
     "delete_branch",
+    "drop_merged",
+    "kept_refs",
     "merge",
     "order_branch",
+    "parse_order_branch",
     "promote",
     "remove_worktree",
     "run_git",
     "salvage",
+    "salvage_by_ref",
     "salvage_ref",
     "status",
+    "worktree_records",
 ]

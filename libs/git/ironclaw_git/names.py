@@ -20,6 +20,9 @@ _SHA = re.compile(r"\A[0-9a-f]{40}\Z")
 _REF_CHARS = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\Z")
 _REF_FORBIDDEN = re.compile(r"\.\.|//|/\.|/-|\.lock(?:/|\Z)|[/.]\Z|\./")
 _HEADS = "refs/heads/"
+_ORDER_BRANCH = re.compile(
+    r"\Aorder_(?P<order>[A-Za-z0-9][A-Za-z0-9_-]{0,63})(?:\.(?P<attempt>[1-9][0-9]{0,5}))?\Z"
+)
 # Names that git's rev-parse takes for pseudo-refs when they stand alone.
 _PSEUDO_REF = re.compile(r"\A(?:[A-Z_]*HEAD|refs|stash)\Z", re.IGNORECASE)
 
@@ -124,6 +127,15 @@ def order_branch(order_id: str, attempt: int) -> str:
     """Return the branch of an order's attempt: `order_<id>`, then `order_<id>.2` and on."""
     name = f"order_{check_id(order_id, 'order_id')}"
     return name if check_attempt(attempt) == 1 else f"{name}.{attempt}"
+
+
+def parse_order_branch(name: str) -> tuple[str, int] | None:
+    """Return the order and attempt that a branch or worktree is named for; None for another name."""
+    found = _ORDER_BRANCH.match(name)
+    if found is None:
+        return None
+    attempt = int(found["attempt"] or 1)
+    return (found["order"], attempt) if order_branch(found["order"], attempt) == name else None
 
 
 def salvage_ref(order_id: str, attempt: int) -> str:

@@ -93,11 +93,26 @@ async def archive_by_ref(repo: Repository, sha: str, order_id: str, attempt: int
     Called again with the same commit, or one that contains it, it converges; raises `StaleRef` when the
     ref keeps other work, which it never drops.
     """
-    ref = archive_ref(order_id, attempt)
+    return await _keep(repo, archive_ref(order_id, attempt), sha, "archive")
+
+
+async def salvage_by_ref(repo: Repository, sha: str, order_id: str, attempt: int) -> str:
+    """Keep a commit on the attempt's salvage ref and return the ref: for clean branches that are not merged.
+
+    Nothing to do when the ref keeps a commit that contains it. Raises `StaleRef` as `archive_by_ref`.
+    """
+    ref = salvage_ref(order_id, attempt)
+    kept = (await repo.refs(ref)).get(ref)
+    if kept is not None and await repo.is_ancestor(check_sha(sha), kept):
+        return ref
+    return await _keep(repo, ref, sha, "salvage")
+
+
+async def _keep(repo: Repository, ref: str, sha: str, why: str) -> str:
     kept = (await repo.refs(ref)).get(ref)
     if kept == check_sha(sha):
         return ref
     if kept is not None and not await repo.is_ancestor(kept, sha):
         raise StaleRef(f"{ref} keeps {kept}, which {sha} does not contain; archive under another attempt")
-    await swap_ref(repo, ref, sha, kept or _NOTHING, "ironclaw: archive")
+    await swap_ref(repo, ref, sha, kept or _NOTHING, f"ironclaw: {why}")
     return ref

@@ -7,6 +7,7 @@ from ironclaw_api_gateway.endings import Endings
 from ironclaw_api_gateway.following import Following
 from ironclaw_api_gateway.parts import Gateway
 from ironclaw_api_gateway.routes.operations import add_operation_routes
+from ironclaw_api_gateway.routes.watch import add_watch_routes
 from ironclaw_api_gateway.routes.work import add_work_routes
 from ironclaw_api_gateway.settings import Settings
 from ironclaw_chassis.app import create_app
@@ -26,6 +27,7 @@ def compose(settings: Settings) -> Litestar:
     routes = Routes(Service.API_GATEWAY)
     add_work_routes(routes, client, Chat(client, endings), Following(ledger, settings.streams_max))
     add_operation_routes(routes, client, gateway)
+    add_watch_routes(routes, client)
     return create_app(
         routes,
         gateway,

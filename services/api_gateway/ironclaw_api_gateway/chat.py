@@ -46,6 +46,7 @@ def as_run(request: ChatRequest, run_id: str, caller_name: str) -> co.RunRequest
         inputs=request.inputs,
         constraints=request.constraints,
         budget=request.budget,
+        on_order_failure=request.on_order_failure,
     )
 
 

@@ -41,6 +41,7 @@ class Admission:
                     inputs=request.inputs,
                     constraints=request.constraints,
                     budget=request.budget,
+                    on_order_failure=request.on_order_failure,
                 ),
                 run_id=run_id,
                 theater_id=theater_id,

@@ -14,6 +14,7 @@ from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.model import ModelClient
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import Reconciler, background
+from ironclaw_co.acknowledging import Acknowledging
 from ironclaw_co.admission import Admission
 from ironclaw_co.commander import Commander
 from ironclaw_co.dispatcher import Dispatcher
@@ -33,6 +34,7 @@ HINTS = (
     EventType.ORDER_FAILED,
     EventType.ORDER_BLOCKED,
     EventType.ORDER_REISSUED,
+    EventType.ORDER_CANCELLED,
 )
 """Events after which a run may need co."""
 
@@ -77,7 +79,10 @@ def compose(settings: Settings) -> Litestar:
 
     return create_app(
         build_routes(
-            Admission(client, ledger, settings.default_theater, settings.garrison_id), commander, reconciler
+            Admission(client, ledger, settings.default_theater, settings.garrison_id),
+            commander,
+            Acknowledging(ledger, settings.garrison_id),
+            reconciler,
         ),
         ServiceAuthenticator(TokenVerifier.load(Service.CO, settings.keys)),
         lifespan=lifespan,

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from ironclaw_co.replan import with_dependents
 from ironclaw_contracts.enums import OrderPhase, RunStatus, WorktreeState
 from ironclaw_contracts.snapshots import OrderSnapshot, RunView
 from ironclaw_contracts.transitions import TERMINAL_PHASES
@@ -31,7 +32,7 @@ class Cancel(Struct, frozen=True):
 
 
 class Replan(Struct, frozen=True):
-    """The order is blocked and the budget allows another way."""
+    """The order is blocked, or has failed for good, and the budget allows another way."""
 
     order: OrderSnapshot
 
@@ -77,9 +78,13 @@ def next_actions(view: RunView, now: datetime, in_flight_max: int) -> list[Actio
         return [CancelRun(stop) if view.run.cancel_requested else Fail(stop), *tidy]
     if view.run.plan is None:
         return [MakePlan()]
+    renewals = _renewals(view)
+    if renewals:
+        return [*renewals, *tidy]
     if view.run.orders_open == 0:
         lost = lost_orders(view)
-        return [Fail(_loss(lost)) if lost else Finish(), *tidy]
+        goes_on = view.run.on_order_failure == "continue" and view.run.orders_integrated > 0
+        return [Fail(_loss(lost)) if lost and not goes_on else Finish(), *tidy]
     return [*_order_actions(view, in_flight_max), *tidy]
 
 
@@ -94,7 +99,8 @@ def _reason_to_stop(view: RunView, now: datetime) -> str | None:
 
 def _order_actions(view: RunView, in_flight_max: int) -> list[Action]:
     by_id = {order.order_id: order for order in view.orders}
-    replans = sum(1 for order in view.orders if order.replaces is not None)
+    replans = _replans(view)
+    given_up = _given_up(view)
     free = in_flight_max - sum(1 for order in view.orders if order.phase in IN_FLIGHT)
     actions: list[Action] = []
     for order in view.orders:
@@ -108,12 +114,39 @@ def _order_actions(view: RunView, in_flight_max: int) -> list[Action]:
                 actions.append(
                     Cancel(order, f"blocked, and no re-plan is left: {_last_reason(order)}"[:2000])
                 )
+        elif order.phase is OrderPhase.PLANNED and given_up is not None:
+            actions.append(Cancel(order, f"the run fails: order {given_up.order_id} is {given_up.phase}"))
         elif order.phase is OrderPhase.PLANNED and lost is not None:
             actions.append(Cancel(order, f"depends on {lost.order_id}, which is {lost.phase}"))
         elif order.phase is OrderPhase.PLANNED and free > 0 and _all_merged(needed):
             free -= 1
             actions.append(Dispatch(order, tuple(d.merge_commit for d in needed if d.merge_commit)))
     return actions
+
+
+def _renewals(view: RunView) -> list[Action]:
+    """Return the failed order that the run's policy and budget replace next, if any.
+
+    A re-plan replaces all that waits for the order too, so the next round sees the others afresh.
+    """
+    if view.run.on_order_failure != "replan" or _replans(view) >= view.run.budget.max_replans:
+        return []
+    failed = [order for order in lost_orders(view) if order.phase is OrderPhase.FAILED]
+    room = view.run.budget.max_orders - view.run.orders_total
+    fitting = [order for order in failed if len(with_dependents(view, order)) <= room]
+    return [Replan(order) for order in fitting[:1]]
+
+
+def _given_up(view: RunView) -> OrderSnapshot | None:
+    """Return the failed order for which the run begins nothing more; None when it goes on."""
+    if view.run.on_order_failure == "continue":
+        return None
+    return next((order for order in lost_orders(view) if order.phase is OrderPhase.FAILED), None)
+
+
+def _replans(view: RunView) -> int:
+    """Return how many times the run was re-planned: each makes one new version of the plan."""
+    return view.run.plan.version - 1 if view.run.plan is not None else 0
 
 
 def lost_orders(view: RunView) -> list[OrderSnapshot]:

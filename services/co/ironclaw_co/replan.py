@@ -1,4 +1,4 @@
-"""Another way round a blocked order: a replacement that knows the blocker, and copies of what waited."""
+"""Another way round a blocked or failed order: a replacement that knows why, and copies of what waited."""
 
 from collections.abc import Iterator
 
@@ -12,6 +12,7 @@ from ironclaw_contracts.events import EventType, NewEvent
 from ironclaw_contracts.payloads import OrderCancelled
 from ironclaw_contracts.plan import Plan, Task
 from ironclaw_contracts.snapshots import OrderSnapshot, RunView
+from ironclaw_contracts.transitions import TERMINAL_PHASES
 
 
 def replan_events(view: RunView, blocked: OrderSnapshot, ids: Iterator[str]) -> list[NewEvent]:
@@ -23,7 +24,7 @@ def replan_events(view: RunView, blocked: OrderSnapshot, ids: Iterator[str]) -> 
     run = view.run
     if run.plan is None:
         raise ValueError(f"run {run.run_id} has no plan to change")
-    doomed = _with_dependents(view, blocked)
+    doomed = with_dependents(view, blocked)
     check_budget(run.budget, run.orders_total + len(doomed))
     new_ids = {order.order_id: next(ids) for order in doomed}
     created = [
@@ -37,12 +38,16 @@ def replan_events(view: RunView, blocked: OrderSnapshot, ids: Iterator[str]) -> 
         )
         for order in doomed
     ]
-    cancelled = [_cancellation(order, new_ids[order.order_id]) for order in doomed]
+    cancelled = [
+        _cancellation(order, new_ids[order.order_id])
+        for order in doomed
+        if order.phase not in TERMINAL_PHASES
+    ]
     return [plan_event(run, _new_plan(run.plan, doomed, new_ids)), *created, *cancelled]
 
 
-def _with_dependents(view: RunView, blocked: OrderSnapshot) -> list[OrderSnapshot]:
-    """Return the blocked order and all that waits for it, each after what it depends on."""
+def with_dependents(view: RunView, blocked: OrderSnapshot) -> list[OrderSnapshot]:
+    """Return the blocked or failed order and all that waits for it, each after what it depends on."""
     doomed = {blocked.order_id: blocked}
     grown = True
     while grown:
@@ -63,7 +68,7 @@ def _task(order: OrderSnapshot, blocked: OrderSnapshot) -> DraftTask:
     if order is blocked and order.history:
         last = order.history[-1]
         advice = order.report.next_recommendations if order.report else []
-        lines = [f"An earlier attempt was blocked: {last.reason}", *last.conflicts, *advice]
+        lines = [f"An earlier order for this ended {order.phase}: {last.reason}", *last.conflicts, *advice]
         objective = "\n".join([objective, "", *lines])[:200_000]
     return DraftTask(type=order.order.type, title=order.title, objective=objective, inputs=order.order.inputs)
 

@@ -2,6 +2,7 @@
 
 from ironclaw_chassis.reconciler import Reconciler
 from ironclaw_chassis.routes import Call, Routes
+from ironclaw_co.acknowledging import Acknowledging
 from ironclaw_co.admission import Admission
 from ironclaw_co.commander import Commander
 from ironclaw_co.progress import IN_FLIGHT
@@ -12,7 +13,9 @@ from ironclaw_contracts.errors import Conflict
 from ironclaw_contracts.snapshots import RunSnapshot, RunView
 
 
-def build_routes(admission: Admission, commander: Commander, reconciler: Reconciler) -> Routes:
+def build_routes(
+    admission: Admission, commander: Commander, acknowledging: Acknowledging, reconciler: Reconciler
+) -> Routes:
     """Return co's routes."""
     routes = Routes(Service.CO)
 
@@ -45,6 +48,10 @@ def build_routes(admission: Admission, commander: Commander, reconciler: Reconci
         run = await admission.cancel(call.path["run_id"], call.body)
         reconciler.nudge(run.run_id)
         return run
+
+    @routes.serve(api.ACK_ESCALATION)
+    async def ack_escalation(call: Call[api.Acknowledgement, Nothing]) -> api.Acknowledged:
+        return await acknowledging.acknowledge(call.path["escalation_id"], call.body)
 
     return routes
 

@@ -30,6 +30,10 @@ def all_artifacts(view: RunView) -> list[Artifact]:
     return list(found.values())
 
 
+def _failed(order: OrderSnapshot) -> bool:
+    return order.phase is OrderPhase.FAILED and bool(order.history)
+
+
 def compose_reply(view: RunView, texts: dict[str, str]) -> str:
     """Return the reply: the texts of the final orders, or their summaries where there is no text.
 
@@ -44,6 +48,9 @@ def compose_reply(view: RunView, texts: dict[str, str]) -> str:
             parts.append(order.report.summary)
     reply = "\n\n".join(parts) or "The work is merged; it produced no text to quote."
     notes = list(view.run.plan.notes) if view.run.plan is not None else []
+    notes += [
+        f"Not done: {order.title} ({order.history[-1].reason})" for order in view.orders if _failed(order)
+    ]
     if any(o.report and o.report.model and o.report.model.provider == _OFFLINE for o in view.orders):
         notes.append("Made without a model: extracts by the offline provider.")
     tail = "".join(f"\n\n_{note}_" for note in notes)

@@ -13,13 +13,16 @@ from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import Reconciler, background, forever
+from ironclaw_contracts.endpoints import ALL
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import EventType
-from ironclaw_duty_officer.patrol import Patroller
-from ironclaw_duty_officer.recovery import Recovery
+from ironclaw_duty_officer.drills import start_drill
+from ironclaw_duty_officer.grading import Grading
 from ironclaw_duty_officer.routes import build_routes
-from ironclaw_duty_officer.rules import WATCHED_PHASES, Thresholds
 from ironclaw_duty_officer.settings import Settings
+from ironclaw_patrol.assembly import assemble
+from ironclaw_patrol.lead import Leadership
+from ironclaw_patrol.rules import WATCHED_PHASES
 
 HINTS = (EventType.ORDER_FAILED, EventType.INTEGRATION_FAILED, EventType.RECOVERY_REQUIRED)
 """Events after which an order may need the duty officer at once."""
@@ -30,12 +33,9 @@ def compose(settings: Settings) -> Litestar:
     client = ServiceClient(Identity.load(Service.DUTY_OFFICER, settings.keys), Addresses(settings))
     ledger = LedgerClient(client)
     queue = ArqQueue(settings.redis_url)
-    limits = Thresholds(
-        unclaimed_seconds=settings.unclaimed_seconds,
-        lease_seconds=settings.lease_seconds,
-        lost_units_max=settings.lost_units_max,
-    )
-    patroller = Patroller(ledger, Recovery(client, ledger, queue), limits, settings.garrison_id)
+    lead = Leadership(client, settings.lead_seconds)
+    others = [service for service in ALL if service is not Service.DUTY_OFFICER]
+    patroller = assemble(client, ledger, queue, lead, settings.limits, others, settings.garrison_id)
 
     async def look_at(order_id: str) -> None:
         await patroller.look_at(order_id)
@@ -47,24 +47,32 @@ def compose(settings: Settings) -> Litestar:
     reconciler = Reconciler("duty_officer", look_at, watched, period_seconds=settings.watch_seconds)
 
     async def tick() -> None:
-        await patroller.patrol()
+        if lead.is_held or await lead.take():
+            await patroller.patrol()
+
+    async def drill() -> None:
+        if lead.is_held:
+            await start_drill(client)
 
     @asynccontextmanager
     async def lifespan() -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(client)
             await stack.enter_async_context(queue)
+            await stack.enter_async_context(lead.kept())
             await stack.enter_async_context(reconciler.running())
-            await stack.enter_async_context(
-                background(
-                    hint_from_ledger(ledger, reconciler, HINTS, "order_id"),
-                    forever("patrol", tick, settings.patrol_seconds),
-                )
-            )
+            loops = [
+                hint_from_ledger(ledger, reconciler, HINTS, "order_id"),
+                forever("patrol", tick, settings.patrol_seconds),
+                forever("breakers", patroller.sweep, settings.watch_seconds),
+            ]
+            if settings.drill_seconds:
+                loops.append(forever("drill", drill, settings.drill_seconds))
+            await stack.enter_async_context(background(*loops))
             yield
 
     return create_app(
-        build_routes(patroller),
+        build_routes(patroller, Grading(client, ledger)),
         ServiceAuthenticator(TokenVerifier.load(Service.DUTY_OFFICER, settings.keys)),
         lifespan=lifespan,
         checks={"queue": queue.ping},

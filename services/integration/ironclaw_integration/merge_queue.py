@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from pathlib import Path
 
+import msgspec
 import structlog
 from msgspec import Struct
 
@@ -12,7 +13,12 @@ from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.derived import order_event
 from ironclaw_contracts.endpoints import vault
-from ironclaw_contracts.endpoints.integration import IntegrationAnswer, IntegrationRequest
+from ironclaw_contracts.endpoints.integration import (
+    IntegrationAnswer,
+    IntegrationRequest,
+    Trial,
+    TrialRequest,
+)
 from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.errors import BadRequest, Conflict
 from ironclaw_contracts.events import EventType
@@ -87,6 +93,26 @@ class MergeQueue:
             gates=self._gates.pop((order.order_id, order.attempt), []),
         )
 
+    async def try_merge(self, request: TrialRequest) -> Trial:
+        """Merge and gate a finished attempt without telling anybody; no ref moves."""
+        order = (await self._ledger.order(request.order_id)).order
+        attempt = msgspec.structs.replace(
+            order,
+            attempt=request.attempt,
+            commit_sha=request.commit_sha,
+            artifacts=request.artifacts,
+            worktree=None,
+        )
+        repository = await self._repository(order.theater_id)
+        onto = await repository.mainline_head()
+        merged = await _merge(repository, attempt, request.commit_sha, onto)
+        if isinstance(merged, ironclaw_git.Conflict):
+            return Trial(passed=False, reason=_conflicting(list(merged.paths)), gates=[])
+        facts = await gather_facts(repository, attempt, request.commit_sha, onto, merged.commit)
+        results = await asyncio.to_thread(run_gates, attempt, facts)
+        turned_down = failed(results)
+        return Trial(passed=not turned_down, reason=_reason(turned_down) or None, gates=results)
+
     async def _integrate(self, order: OrderSnapshot) -> None:
         commit = order.commit_sha
         if commit is None:
@@ -122,11 +148,7 @@ class MergeQueue:
 
         Nothing is told before the gates ran: a crash until then leaves the order as it was, ready.
         """
-        message = f"Merge {order.title}\n\nOrder: {order.order_id}\nRun: {order.run_id}"
-        # The time of the commit makes the merge the same one when it is made again after a crash.
-        merged = await ironclaw_git.merge(
-            repository, onto, commit, message, ironclaw_git.IRONCLAW, when=order.created_at
-        )
+        merged = await _merge(repository, order, commit, onto)
         started = IntegrationStarted(attempt=order.attempt, commit_sha=commit)
         if isinstance(merged, ironclaw_git.Conflict):
             await self._conflict(order, started, onto, list(merged.paths))
@@ -136,8 +158,7 @@ class MergeQueue:
         self._gates[order.order_id, order.attempt] = results
         turned_down = failed(results)
         if turned_down:
-            reason = "; ".join(f"{r.gate}: {r.detail}" for r in turned_down)[:2000]
-            refusal = IntegrationFailed(attempt=order.attempt, reason=reason, gates=results)
+            refusal = IntegrationFailed(attempt=order.attempt, reason=_reason(turned_down), gates=results)
             await self._append(order, EventType.INTEGRATION_FAILED, refusal, started=started, ordinal=onto)
             return None
         passed = IntegrationPassed(
@@ -150,7 +171,7 @@ class MergeQueue:
         self, order: OrderSnapshot, started: IntegrationStarted, onto: str, paths: list[str]
     ) -> None:
         """Turn a conflicting order away: reissued once on the new mainline, blocked the second time."""
-        reason = f"conflicts with the mainline in {', '.join(paths[:10])}"
+        reason = _conflicting(paths)
         if any(end.conflicts for end in order.history):
             blocked = OrderBlocked(attempt=order.attempt, reason=reason, conflicts=paths)
             await self._append(order, EventType.ORDER_BLOCKED, blocked, started=started, ordinal=onto)
@@ -194,6 +215,24 @@ class MergeQueue:
                 order_event(kind, payload, order, begun),
             ]
         await self._ledger.append_all(events)
+
+
+async def _merge(
+    repository: Repository, order: OrderSnapshot, commit: str, onto: str
+) -> ironclaw_git.Merged | ironclaw_git.Conflict:
+    message = f"Merge {order.title}\n\nOrder: {order.order_id}\nRun: {order.run_id}"
+    # The time of the commit makes the merge the same one when it is made again after a crash.
+    return await ironclaw_git.merge(
+        repository, onto, commit, message, ironclaw_git.IRONCLAW, when=order.created_at
+    )
+
+
+def _conflicting(paths: list[str]) -> str:
+    return f"conflicts with the mainline in {', '.join(paths[:10])}"
+
+
+def _reason(turned_down: list[GateResult]) -> str:
+    return "; ".join(f"{result.gate}: {result.detail}" for result in turned_down)[:2000]
 
 
 async def _is_promoted(repository: Repository, order: OrderSnapshot, mainline: str) -> bool:

@@ -15,4 +15,8 @@ def build_routes(queue: MergeQueue) -> Routes:
     async def integrate(call: Call[api.IntegrationRequest, Nothing]) -> api.IntegrationAnswer:
         return await queue.integrate(call.body)
 
+    @routes.serve(api.TRY_MERGE)
+    async def try_merge(call: Call[api.TrialRequest, Nothing]) -> api.Trial:
+        return await queue.try_merge(call.body)
+
     return routes

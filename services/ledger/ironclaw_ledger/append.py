@@ -19,9 +19,9 @@ from ironclaw_contracts.enums import OrderPhase, Service
 from ironclaw_contracts.errors import BadRequest, EventConflict, Problem
 from ironclaw_contracts.events import Event, NewEvent, typed_payload
 from ironclaw_contracts.events import EventType as E
-from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
+from ironclaw_contracts.snapshots import Escalation, Lead, Lease, OrderSnapshot, RunSnapshot
 from ironclaw_contracts.transitions import ORDER_TRANSITIONS, RUN_TRANSITIONS, TERMINAL_PHASES
-from ironclaw_ledger import fold, guards
+from ironclaw_ledger import escalations, fold, guards
 
 _HOLDING = frozenset({OrderPhase.CLAIMED, OrderPhase.RUNNING})
 _CLOCK_SKEW = timedelta(seconds=300)
@@ -92,8 +92,17 @@ def orders_enqueued(request: Request) -> set[str]:
     }
 
 
+def escalations_needed(request: Request) -> set[str]:
+    """Return the escalations that a request acknowledges."""
+    payloads = (parsed.payload for parsed in request.events)
+    return {payload.escalation_id for payload in payloads if isinstance(payload, p.EscalationAcked)}
+
+
 class State:
-    """What a group of requests sees and changes: the head, snapshots, leases, and events known by id."""
+    """What a group of requests sees and changes: the head, snapshots, leases, and events known by id.
+
+    `lead` is that of the patrol: it says which service may act for the duty officer.
+    """
 
     def __init__(
         self,
@@ -103,13 +112,19 @@ class State:
         orders: dict[str, OrderSnapshot],
         leases: dict[str, Lease],
         known: dict[str, tuple[bytes, Appended]],
+        *,
+        escalations: dict[str, Escalation] | None = None,
+        lead: Lead | None = None,
     ) -> None:
         self.seq, self.head = seq, head
         self.runs, self.orders, self.leases, self.known = runs, orders, leases, known
+        self.escalations: dict[str, Escalation] = escalations or {}
+        self.lead = lead
         self.rows: list[Row] = []
         self.changed_runs: dict[str, RunSnapshot] = {}
         self.changed_orders: dict[str, OrderSnapshot] = {}
         self.changed_leases: dict[str, Lease | None] = {}
+        self.changed_escalations: dict[str, Escalation] = {}
 
     def apply(self, request: Request, new_ids: list[str], now: datetime) -> list[Appended]:
         """Accept a request, or raise its `Problem` and change nothing. `new_ids` serves events without id."""
@@ -132,6 +147,7 @@ class _Trial:
         self._runs: dict[str, RunSnapshot] = {}
         self._orders: dict[str, OrderSnapshot] = {}
         self._leases: dict[str, Lease | None] = {}
+        self._escalations: dict[str, Escalation] = {}
         self._known: dict[str, tuple[bytes, Appended]] = {}
 
     def append(self, parsed: Parsed, event_id: str, source: Service, now: datetime) -> Appended:
@@ -140,11 +156,14 @@ class _Trial:
             if known[0] != parsed.fingerprint:
                 raise EventConflict(f"event {event_id} is known with another body")
             return msgspec.structs.replace(known[1], duplicate=True)
+        guards.check_lead(parsed.event, source, self._state.lead, now)
         event = self._placed(parsed.event, event_id, source, now)
         if event.type is E.RUN_CREATED or event.type in RUN_TRANSITIONS:
             event = self._run_event(event, parsed)
         elif event.type is E.ORDER_CREATED or event.type in ORDER_TRANSITIONS:
             event = self._order_event(event, parsed, source, now)
+        elif event.type in {E.ESCALATION_RAISED, E.ESCALATION_ACKED}:
+            self._escalation_event(event, parsed.payload)
         body = canonical_bytes(_body(event))
         event = msgspec.structs.replace(event, prev_hash=self._head, hash=link(self._head, body))
         self._rows.append(Row(event=event, fingerprint=parsed.fingerprint, body=body))
@@ -163,6 +182,8 @@ class _Trial:
         state.changed_runs |= self._runs
         state.changed_orders |= self._orders
         state.changed_leases |= self._leases
+        state.escalations |= self._escalations
+        state.changed_escalations |= self._escalations
         for order_id, lease in self._leases.items():
             if lease is None:
                 state.leases.pop(order_id, None)
@@ -227,6 +248,17 @@ class _Trial:
         if after.phase in TERMINAL_PHASES and order.phase not in TERMINAL_PHASES:
             self._count_end(after, event)
         return event
+
+    def _escalation_event(self, event: Event, payload: p.Payload) -> None:
+        match payload:
+            case p.EscalationRaised():
+                self._escalations[event.event_id] = escalations.raised(event, payload)
+            case p.EscalationAcked(escalation_id=key):
+                found = self._escalations.get(key) or self._state.escalations.get(key)
+                open_ = escalations.check_ack(found, payload)
+                self._escalations[key] = escalations.acked(open_, event, payload)
+            case _:
+                raise TypeError(f"{event.type} does not carry {type(payload).__name__}")
 
     def _lease_after(self, order: OrderSnapshot, payload: p.Payload, now: datetime) -> None:
         if isinstance(payload, p.OrderClaimed) and order.unit_id is not None:

@@ -16,7 +16,14 @@ from ironclaw_contracts.enums import Service
 from ironclaw_contracts.errors import Internal, Problem, Unavailable
 from ironclaw_contracts.events import Event, NewEvent
 from ironclaw_contracts.ids import new_id
-from ironclaw_ledger.append import Request, State, orders_enqueued, orders_needed, parse
+from ironclaw_ledger.append import (
+    Request,
+    State,
+    escalations_needed,
+    orders_enqueued,
+    orders_needed,
+    parse,
+)
 from ironclaw_ledger.checkpoints import CheckpointSigner
 from ironclaw_ledger.store import Store
 
@@ -102,9 +109,10 @@ class Appender:
         order_ids = {order_id for w in group for order_id in orders_needed(w.request)}
         enqueued = {order_id for w in group for order_id in orders_enqueued(w.request)}
         run_ids = {p.event.run_id for w in group for p in w.request.events if p.event.run_id}
+        escalation_ids = {key for w in group for key in escalations_needed(w.request)}
         outcomes: list[list[Appended] | Problem] = []
         async with self._store.appending() as transaction:
-            state = await transaction.load(event_ids, order_ids, run_ids, enqueued)
+            state = await transaction.load(event_ids, order_ids, run_ids, enqueued, escalation_ids)
             now = datetime.now(UTC)
             outcomes = [_outcome(state, waiting, now) for waiting in group]
             events = [row.event for row in state.rows]

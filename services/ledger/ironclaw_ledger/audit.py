@@ -96,11 +96,14 @@ async def rebuild(store: Store) -> Rebuilt:
         replay = Replay()
         async for rows in store.event_chunks():
             await asyncio.to_thread(_replay, replay, rows)
-        live_runs, live_orders = await store.snapshot_texts()
-        rebuilt = {i: as_text(s) for i, s in (*replay.runs.items(), *replay.orders.items())}
-        live = live_runs | live_orders
+        live_runs, live_orders, live_escalations = await store.snapshot_texts()
+        derived = (*replay.runs.items(), *replay.orders.items(), *replay.escalations.items())
+        rebuilt = {key: as_text(snapshot) for key, snapshot in derived}
+        live = live_runs | live_orders | live_escalations
         differing = sorted(i for i in rebuilt.keys() | live.keys() if rebuilt.get(i) != live.get(i))
-        await transaction.replace_snapshots(replay.runs.values(), replay.orders.values())
+        await transaction.replace_snapshots(
+            replay.runs.values(), replay.orders.values(), replay.escalations.values()
+        )
     return Rebuilt(
         events=replay.events, runs=len(replay.runs), orders=len(replay.orders), differing=differing
     )

@@ -13,7 +13,8 @@ from ironclaw_contracts import payloads as p
 from ironclaw_contracts.enums import Cause, OrderPhase, OrderStatus, RunStatus, WorktreeState
 from ironclaw_contracts.events import Event
 from ironclaw_contracts.events import EventType as E
-from ironclaw_contracts.snapshots import AttemptEnd, OrderSnapshot, Report, RunSnapshot, Worktree
+from ironclaw_contracts.payloads import OrderReissued
+from ironclaw_contracts.snapshots import AttemptEnd, Escalation, OrderSnapshot, Report, RunSnapshot, Worktree
 from ironclaw_contracts.transitions import ORDER_TRANSITIONS, RUN_TRANSITIONS, STATUS_OF_PHASE
 
 
@@ -43,6 +44,7 @@ def create_run(event: Event, payload: p.RunCreated) -> RunSnapshot:
         status_event_id=event.event_id,
         first_seq=event.seq,
         last_seq=event.seq,
+        on_order_failure=payload.on_order_failure,
     )
 
 
@@ -146,7 +148,8 @@ def _details(order: OrderSnapshot, event: Event, payload: p.Payload) -> dict[str
         case p.AarWritten():
             return {"report": _report(payload)}
         case p.OrderCompleted():
-            return {"commit_sha": payload.commit_sha}
+            # A unit that was believed dead and reports after all is judged afresh.
+            return {"commit_sha": payload.commit_sha, "recovery": None}
         case p.IntegrationStarted():
             return {"hold": None}
         case p.IntegrationPassed():
@@ -157,6 +160,8 @@ def _details(order: OrderSnapshot, event: Event, payload: p.Payload) -> dict[str
             return {"recovery": payload.reason}
         case p.OrderReissued():
             return _reissue(order, event, payload)
+        case p.OrderAdopted():
+            return _adopt(order, event, payload)
         case p.OrderFailed() | p.OrderBlocked() | p.OrderCancelled() | p.IntegrationFailed():
             return _ending(order, event, payload)
         case p.WorktreeCreated() | p.WorktreeReady() | p.WorktreeArchived() | p.WorktreeRemoved():
@@ -193,6 +198,25 @@ def _reissue(order: OrderSnapshot, event: Event, payload: p.OrderReissued) -> di
         "merge_commit": None,
         "hold": None,
         "recovery": None,
+    }
+
+
+def _adopt(order: OrderSnapshot, event: Event, payload: p.OrderAdopted) -> dict[str, Any]:
+    """Return what changes when an earlier attempt's work becomes the result of a new attempt."""
+    superseded = OrderReissued(attempt=payload.attempt, reason=payload.reason, cause=Cause.LOST_UNIT)
+    return {
+        **_reissue(order, event, superseded),
+        "commit_sha": payload.commit_sha,
+        "artifacts": payload.artifacts,
+        "report": _report(payload.report),
+        "worktree": Worktree(
+            attempt=payload.adopts,
+            state=WorktreeState.READY,
+            path=payload.path,
+            branch=payload.branch,
+            base_commit=payload.base_commit,
+            contains=[],
+        ),
     }
 
 
@@ -250,6 +274,6 @@ def _known(value: str | None) -> str:
     return value
 
 
-def as_text(snapshot: RunSnapshot | OrderSnapshot) -> str:
+def as_text(snapshot: RunSnapshot | OrderSnapshot | Escalation) -> str:
     """Return a snapshot as it is stored; equal snapshots give equal text."""
     return msgspec.json.encode(snapshot, order="sorted").decode()

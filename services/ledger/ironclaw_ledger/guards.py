@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from ironclaw_contracts import payloads as p
+from ironclaw_contracts.authority import check_authority
 from ironclaw_contracts.enums import OrderPhase, RunStatus, Service, WorktreeState
 from ironclaw_contracts.errors import (
     Authority,
@@ -20,10 +21,18 @@ from ironclaw_contracts.errors import (
 )
 from ironclaw_contracts.events import EventType as E
 from ironclaw_contracts.events import NewEvent
-from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
+from ironclaw_contracts.snapshots import Lead, Lease, OrderSnapshot, RunSnapshot
 from ironclaw_contracts.transitions import FENCED, ORDER_TRANSITIONS
 
 _IN_HAND = frozenset({OrderPhase.CLAIMED, OrderPhase.RUNNING})
+_PATROLS = frozenset({Service.DUTY_OFFICER, Service.SENTINEL})
+"""The services that patrol; `check_lead` let the sentinel pass only while it leads."""
+
+
+def check_lead(event: NewEvent, source: Service, lead: Lead | None, now: datetime) -> None:
+    """A service acts for the duty officer only while it holds the lead of the patrol."""
+    leads = lead is not None and lead.service == source and lead.expires_at > now
+    check_authority(source, event.type, leads=leads)
 
 
 def check_run_creation(run: RunSnapshot | None, event: NewEvent) -> None:
@@ -148,10 +157,12 @@ def check_details(
                 )
             _check_not_held(order, lease, now)
             _check_not_done(order, event)
+        case p.OrderAdopted():
+            _check_adoption(order, payload)
         case p.OrderFailed():
-            if payload.final and source is not Service.DUTY_OFFICER:
+            if payload.final and source not in _PATROLS:
                 raise Authority("only the duty officer says that no further attempt follows")
-            if source is Service.DUTY_OFFICER:
+            if source in _PATROLS:
                 if not payload.final:
                     raise Authority("the duty officer appends ORDER_FAILED only with final")
                 _check_not_held(order, lease, now)
@@ -182,6 +193,18 @@ def check_details(
                 raise IllegalTransition("WORKTREE_READY before WORKTREE_CREATED")
         case _:
             pass
+
+
+def _check_adoption(order: OrderSnapshot, payload: p.OrderAdopted) -> None:
+    """Work that came late takes the place of a newer attempt, unless that has a valid result of its own."""
+    if payload.attempt != order.attempt + 1:
+        raise StaleAttempt(f"adoption as {payload.attempt}; order {order.order_id} is at {order.attempt}")
+    if payload.adopts > order.attempt:
+        raise Conflict(f"attempt {payload.adopts} of order {order.order_id} has not been")
+    if payload.report.status != "completed":
+        raise IllegalTransition(f"attempt {payload.adopts} reports {payload.report.status!r}")
+    if order.phase is OrderPhase.COMPLETED and order.recovery is None:
+        raise IllegalTransition(f"order {order.order_id} has a result of attempt {order.attempt} already")
 
 
 def _check_enqueue(

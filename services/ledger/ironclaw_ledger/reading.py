@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from ironclaw_contracts.endpoints import ledger as api
-from ironclaw_contracts.enums import OrderPhase
-from ironclaw_contracts.errors import BadRequest, LeaseLost, NotFound
+from ironclaw_contracts.enums import OrderPhase, Service
+from ironclaw_contracts.errors import BadRequest, LeaseLive, LeaseLost, NotFound
 from ironclaw_contracts.events import Event, EventType
 from ironclaw_contracts.ids import Seq
-from ironclaw_contracts.snapshots import Lease, OrderView, RunView
+from ironclaw_contracts.snapshots import Lead, Lease, OrderView, RunView
 from ironclaw_contracts.why import Why
 from ironclaw_ledger.replay import Replay
 from ironclaw_ledger.store import Store
@@ -71,12 +71,37 @@ class Reader:
     async def renew(self, order_id: str, renewal: api.LeaseRenewal) -> Lease:
         """Prolong a lease. Raises `LeaseLost` when the attempt or the unit is no longer the holder."""
         expires_at = datetime.now(UTC) + timedelta(seconds=renewal.lease_seconds)
-        lease = await self._store.renew(order_id, renewal.attempt, renewal.unit_id, expires_at)
+        lease = await self._store.renew(
+            Lease(order_id, renewal.attempt, renewal.unit_id, expires_at, renewal.progressed_at)
+        )
         if lease is None:
             raise LeaseLost(
                 f"unit {renewal.unit_id} does not hold attempt {renewal.attempt} of order {order_id} any more"
             )
         return lease
+
+    async def escalations(self, query: api.EscalationsQuery) -> api.EscalationPage:
+        """Return a page of escalations."""
+        found = await self._store.escalations(query)
+        page = found[: query.limit]
+        return api.EscalationPage(
+            escalations=page, next_cursor=page[-1].seq if len(found) > query.limit else None
+        )
+
+    async def take_lead(self, lead_id: str, service: Service, claim: api.LeadClaim) -> Lead:
+        """Take or keep a lead. Raises `LeaseLive` naming who has it."""
+        now = datetime.now(UTC)
+        wanted = Lead(lead_id, service.value, claim.holder, now + timedelta(seconds=claim.seconds))
+        lead = await self._store.take_lead(wanted, now)
+        if (lead.service, lead.holder) != (wanted.service, wanted.holder):
+            raise LeaseLive(
+                f"{lead.service} {lead.holder} leads {lead_id} until {lead.expires_at.isoformat()}"
+            )
+        return lead
+
+    async def release_lead(self, lead_id: str, service: Service, holder: str) -> api.Released:
+        """Give a lead up."""
+        return api.Released(released=await self._store.release_lead(lead_id, service.value, holder))
 
     async def why_run(self, run_id: str) -> Why:
         """Say what a run waits for."""

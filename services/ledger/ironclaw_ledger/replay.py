@@ -6,9 +6,9 @@ from ironclaw_contracts import payloads as p
 from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.events import Event, typed_payload
 from ironclaw_contracts.events import EventType as E
-from ironclaw_contracts.snapshots import OrderSnapshot, RunSnapshot, RunView
+from ironclaw_contracts.snapshots import Escalation, OrderSnapshot, RunSnapshot, RunView
 from ironclaw_contracts.transitions import ORDER_TRANSITIONS, RUN_TRANSITIONS, TERMINAL_PHASES
-from ironclaw_ledger import fold
+from ironclaw_ledger import escalations, fold
 
 
 class Replay:
@@ -17,6 +17,7 @@ class Replay:
     def __init__(self) -> None:
         self.runs: dict[str, RunSnapshot] = {}
         self.orders: dict[str, OrderSnapshot] = {}
+        self.escalations: dict[str, Escalation] = {}
         self.events = 0
 
     def feed(self, event: Event) -> None:
@@ -34,6 +35,13 @@ class Replay:
             self.runs[order.run_id] = fold.count_orders(self.runs[order.run_id], event, total=1, open_=1)
         elif event.type in ORDER_TRANSITIONS and event.order_id is not None:
             self._order_event(event, self.orders[event.order_id])
+        elif event.type is E.ESCALATION_RAISED:
+            payload = msgspec.convert(event.payload, p.EscalationRaised)
+            self.escalations[event.event_id] = escalations.raised(event, payload)
+        elif event.type is E.ESCALATION_ACKED:
+            ack = msgspec.convert(event.payload, p.EscalationAcked)
+            open_ = self.escalations[ack.escalation_id]
+            self.escalations[ack.escalation_id] = escalations.acked(open_, event, ack)
 
     def _order_event(self, event: Event, before: OrderSnapshot) -> None:
         after = fold.fold_order(before, event, typed_payload(event.type, event.payload))

@@ -8,7 +8,7 @@ from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import ledger as api
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import NewEvent
-from ironclaw_contracts.snapshots import Lease, OrderView, RunView
+from ironclaw_contracts.snapshots import Lead, Lease, OrderView, RunView
 from ironclaw_contracts.why import Why
 from ironclaw_ledger import audit
 from ironclaw_ledger.parts import Ledger
@@ -63,6 +63,18 @@ def build_routes(ledger: Ledger) -> Routes:
     @routes.serve(api.RENEW_LEASE)
     async def renew_lease(call: Call[api.LeaseRenewal, Nothing]) -> Lease:
         return await ledger.reader.renew(call.path["order_id"], call.body)
+
+    @routes.serve(api.TAKE_LEAD)
+    async def take_lead(call: Call[api.LeadClaim, Nothing]) -> Lead:
+        return await ledger.reader.take_lead(call.path["lead_id"], call.service(), call.body)
+
+    @routes.serve(api.RELEASE_LEAD)
+    async def release_lead(call: Call[Nothing, api.LeadQuery]) -> api.Released:
+        return await ledger.reader.release_lead(call.path["lead_id"], call.service(), call.query.holder)
+
+    @routes.serve(api.LIST_ESCALATIONS)
+    async def list_escalations(call: Call[Nothing, api.EscalationsQuery]) -> api.EscalationPage:
+        return await ledger.reader.escalations(call.query)
 
     @routes.serve(api.GET_CHAIN)
     async def get_chain(_: Call[Nothing, Nothing]) -> api.Chain:

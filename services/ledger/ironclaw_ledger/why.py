@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from ironclaw_contracts.enums import Cause, RunStatus, Service, WorktreeState
 from ironclaw_contracts.enums import OrderPhase as P
-from ironclaw_contracts.enums import RunStatus, Service, WorktreeState
 from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunView
 from ironclaw_contracts.transitions import TERMINAL_PHASES
 from ironclaw_contracts.why import Link, Why
@@ -40,6 +40,14 @@ WAITING: dict[P, Waiting] = {
         "attempt_failed", Service.DUTY_OFFICER, "the duty officer reissues or fails the order", 90
     ),
 }
+_HELD = {
+    Cause.PROVIDER_DOWN: "the model provider is away",
+    Cause.QUOTA: "the model provider limits us",
+    Cause.AUTH: "the model provider refuses our key",
+    Cause.DISK: "a disk is full or failing",
+    Cause.POLICY: "a policy refuses the work",
+}
+"""Causes that are nobody's fault here: the order is held behind a breaker and resumes by itself."""
 _INVALID = Waiting("invalid_result", Service.DUTY_OFFICER, "the duty officer reissues or fails the order", 30)
 _NO_WORKTREE = Waiting("awaiting_worktree", Service.CO, "co asks the vault for a worktree", 30)
 _PREPARING = Waiting("preparing_worktree", Service.CO, "co has the vault prepare the worktree", 30)
@@ -117,6 +125,14 @@ def _unmerged(order: OrderSnapshot, orders: Mapping[str, OrderSnapshot]) -> list
 def _waiting(order: OrderSnapshot, orders: Mapping[str, OrderSnapshot]) -> Waiting:
     if order.phase is P.COMPLETED and order.recovery is not None:
         return _INVALID
+    if order.phase is P.ATTEMPT_FAILED and order.history and order.history[-1].cause in _HELD:
+        cause = order.history[-1].cause
+        return Waiting(
+            f"held_{cause}",
+            Service.DUTY_OFFICER,
+            f"{_HELD[cause]}: the duty officer tries one order after a pause and resumes all when it works",
+            300,
+        )
     if order.phase is not P.PLANNED:
         return WAITING[order.phase]
     unmerged = _unmerged(order, orders)

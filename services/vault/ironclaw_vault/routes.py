@@ -7,11 +7,12 @@ from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import vault as api
 from ironclaw_contracts.enums import Service
 from ironclaw_vault.files import Files
+from ironclaw_vault.salvage import Salvages
 from ironclaw_vault.theaters import Theaters
 from ironclaw_vault.worktrees import Worktrees
 
 
-def build_routes(theaters: Theaters, worktrees: Worktrees, files: Files) -> Routes:
+def build_routes(theaters: Theaters, worktrees: Worktrees, files: Files, salvages: Salvages) -> Routes:
     """Return the vault's routes."""
     routes = Routes(Service.VAULT)
 
@@ -55,5 +56,17 @@ def build_routes(theaters: Theaters, worktrees: Worktrees, files: Files) -> Rout
     @routes.serve(api.REMOVE_WORKTREE)
     async def remove_worktree(call: Call[Nothing, api.AttemptQuery]) -> api.Archive:
         return await worktrees.remove(call.path["order_id"], call.query.attempt)
+
+    @routes.serve(api.LIST_SALVAGE)
+    async def list_salvage(call: Call[Nothing, Nothing]) -> api.SalvageList:
+        return await salvages.listed(call.path["theater_id"])
+
+    @routes.serve(api.SHOW_SALVAGE)
+    async def show_salvage(call: Call[Nothing, api.SalvageQuery]) -> api.SalvageDetail:
+        return await salvages.show(call.path["order_id"], call.query.attempt)
+
+    @routes.serve(api.RESTORE_SALVAGE)
+    async def restore_salvage(call: Call[api.Restoration, Nothing]) -> api.Restored:
+        return await salvages.restore(call.path["order_id"], call.body)
 
     return routes

@@ -1,6 +1,9 @@
 """Settings of the vault."""
 
 from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta
 
 from ironclaw_chassis.settings import ServiceSettings
 
@@ -13,6 +16,9 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
 
     root: str = ""
     allowed_roots: str = ""
+    janitor_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    worktree_retention_seconds: Annotated[int, Meta(ge=0)] = 60
+    archive_retention_days: Annotated[int, Meta(ge=0)] = 30
 
     @property
     def root_path(self) -> Path:

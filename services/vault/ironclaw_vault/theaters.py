@@ -64,6 +64,7 @@ class Theaters:
             mainline=record.mainline,
             head=await repository.mainline_head(),
             owned=record.owned,
+            worktrees_path=str(self.places(theater_id).worktrees),
         )
 
     async def listed(self) -> api.Theaters:

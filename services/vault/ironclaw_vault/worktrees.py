@@ -150,6 +150,8 @@ class Worktrees:
         sha256 = None
         if path.is_dir() and not await _is_merged_and_clean(repository, path, head):
             head = await ironclaw_git.salvage(repository, path, order.order_id, attempt) or head
+            if head is not None:
+                await ironclaw_git.salvage_by_ref(repository, head, order.order_id, attempt)
             archived = await ironclaw_git.archive(
                 repository, path, branch, places.archive, order.order_id, attempt
             )

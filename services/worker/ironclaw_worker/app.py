@@ -16,6 +16,7 @@ from ironclaw_chassis.reconciler import background
 from ironclaw_contracts.enums import Service
 from ironclaw_worker.consumer import Consumer
 from ironclaw_worker.executor import Executor, ModelExecutor, OfflineExecutor
+from ironclaw_worker.lease import LeaseKeeper
 from ironclaw_worker.routes import build_routes
 from ironclaw_worker.settings import Settings
 from ironclaw_worker.unit import Unit
@@ -29,8 +30,16 @@ def compose(settings: Settings) -> Litestar:
     executor: Executor = (
         ModelExecutor(model, settings.model_name) if settings.model_api_key.reveal() else OfflineExecutor()
     )
+    leases = LeaseKeeper(
+        lambda: ServiceClient(Identity.load(Service.WORKER, settings.keys), Addresses(settings)),
+        settings.silence_seconds,
+    )
     unit = Unit(
-        LedgerClient(client), executor, lease_seconds=settings.lease_seconds, garrison_id=settings.garrison_id
+        LedgerClient(client),
+        executor,
+        leases,
+        lease_seconds=settings.lease_seconds,
+        garrison_id=settings.garrison_id,
     )
     consumer = Consumer(
         unit, settings.redis_url, units_max=settings.units_max, poll_seconds=settings.poll_seconds
@@ -42,6 +51,7 @@ def compose(settings: Settings) -> Litestar:
             await stack.enter_async_context(client)
             await stack.enter_async_context(queue)
             stack.push_async_callback(model.aclose)
+            await stack.enter_async_context(leases.running())
             await stack.enter_async_context(background(consumer.run()))
             yield
 

@@ -1,5 +1,9 @@
 """Settings of the worker."""
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from ironclaw_chassis.model import DEFAULT_BASE_URL, DEFAULT_MODEL
 from ironclaw_chassis.secret import Secret
 from ironclaw_chassis.settings import ServiceSettings
@@ -11,7 +15,8 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     redis_url: str = "redis://127.0.0.1:6379"
     units_max: int = 4
     poll_seconds: float = 0.01
-    lease_seconds: int = 15
+    lease_seconds: Annotated[int, Meta(ge=1)] = 10
+    silence_seconds: Annotated[float, Meta(gt=1)] = 30.0
     model_base_url: str = DEFAULT_BASE_URL
     model_name: str = DEFAULT_MODEL
     model_api_key: Secret = Secret("")

@@ -10,15 +10,17 @@ import structlog
 import ironclaw_git
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.model import ModelError
-from ironclaw_contracts.artifacts import AAR_FILE, STATE_FILE, Order
+from ironclaw_contracts.artifacts import AAR_FILE, STATE_FILE, Aar, Order
+from ironclaw_contracts.drills import DRILL
 from ironclaw_contracts.endpoints.ledger import LeaseRenewal
 from ironclaw_contracts.enums import Cause
 from ironclaw_contracts.errors import Conflict, Problem, Unavailable
 from ironclaw_contracts.events import EventType, NewEvent
 from ironclaw_contracts.jobs import JobMessage
 from ironclaw_contracts.payloads import OrderClaimed, OrderFailed, OrderStarted
+from ironclaw_worker.drill import DrillExecutor, Vanished, commit_fault, planted_fault
 from ironclaw_worker.executor import Executor
-from ironclaw_worker.lease import LeaseTaken, held_lease
+from ironclaw_worker.lease import Hold, LeaseKeeper, LeaseTaken
 from ironclaw_worker.material import BadMaterial, allowed_path, read_material, read_task
 from ironclaw_worker.report import aar, completion_events, deliverable, encode_file, state_file, unit_event
 
@@ -32,10 +34,18 @@ class Unit:
     """Executes orders one after another; each gets a unit id of its own."""
 
     def __init__(
-        self, ledger: LedgerClient, executor: Executor, *, lease_seconds: int, garrison_id: str
+        self,
+        ledger: LedgerClient,
+        executor: Executor,
+        leases: LeaseKeeper,
+        *,
+        lease_seconds: int,
+        garrison_id: str,
     ) -> None:
         self._ledger = ledger
+        self._executors: dict[str, Executor] = {DRILL: DrillExecutor()}
         self._executor = executor
+        self._leases = leases
         self._lease_seconds = lease_seconds
         self._garrison_id = garrison_id
 
@@ -54,9 +64,11 @@ class Unit:
             return
         renewal = LeaseRenewal(attempt=job.attempt, unit_id=unit_id, lease_seconds=self._lease_seconds)
         try:
-            async with held_lease(self._ledger, job.order_id, renewal):
-                events = await self._work(order, job, unit_id)
+            async with self._leases.held(job.order_id, renewal) as hold:
+                events = await self._work(order, job, unit_id, hold)
                 await self._report(events)
+        except Vanished:
+            log.warning("vanished, as the drill asks", order_id=job.order_id, attempt=job.attempt)
         except LeaseTaken:
             log.warning("stopped: the attempt was superseded", order_id=job.order_id, attempt=job.attempt)
         except asyncio.CancelledError:
@@ -66,7 +78,7 @@ class Unit:
 
     async def _claim(self, order: Order, attempt: int, unit_id: str) -> None:
         claimed = OrderClaimed(attempt=attempt, lease_seconds=self._lease_seconds)
-        started = OrderStarted(attempt=attempt, executor=self._executor.name)
+        started = OrderStarted(attempt=attempt, executor=self._executor_of(order).name)
         await self._ledger.append_all(
             [
                 self._event(EventType.ORDER_CLAIMED, claimed, order, unit_id),
@@ -74,12 +86,15 @@ class Unit:
             ]
         )
 
-    async def _work(self, order: Order, job: JobMessage, unit_id: str) -> list[NewEvent]:
+    def _executor_of(self, order: Order) -> Executor:
+        return self._executors.get(order.type, self._executor)
+
+    async def _work(self, order: Order, job: JobMessage, unit_id: str, hold: Hold) -> list[NewEvent]:
         """Return the events that report the outcome, good or bad."""
         seconds = order.constraints.budget_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await self._deliver(order, job, unit_id)
+                return await self._deliver(order, job, unit_id, hold)
         except TimeoutError:
             cause, reason = Cause.TASK, f"the budget of {seconds} s is spent"
         except ModelError as error:
@@ -96,16 +111,22 @@ class Unit:
         failed = OrderFailed(attempt=job.attempt, cause=cause, reason=reason[:2000])
         return [self._event(EventType.ORDER_FAILED, failed, order, unit_id)]
 
-    async def _deliver(self, order: Order, job: JobMessage, unit_id: str) -> list[NewEvent]:
+    async def _deliver(self, order: Order, job: JobMessage, unit_id: str, hold: Hold) -> list[NewEvent]:
         worktree = Path(job.worktree_path)
         material = await asyncio.to_thread(read_material, worktree, order)
         task = await asyncio.to_thread(read_task, worktree)
-        work = await self._executor.execute(order, task, material)
+        work = await self._executor_of(order).execute(order, task, material)
+        hold.progressed()
         product = deliverable(order, work)
         now = datetime.now(UTC)
         report = aar(order, work, [product.artifact], now)
         aar_bytes = encode_file(report)
         state = state_file(order, job.attempt, "reported", now)
+        person = ironclaw_git.Person(unit_id, f"{unit_id}@ironclaw.localhost")
+        fault = planted_fault(order, job.attempt)
+        if fault is not None:
+            report, aar_bytes, claimed = await commit_fault(fault, worktree, product, report, person)
+            return self._completion(order, job, unit_id, report, aar_bytes, claimed)
         allowlist = order.constraints.tool_policy.fs_allowlist
 
         def write() -> None:
@@ -119,8 +140,14 @@ class Unit:
         commit_sha = await ironclaw_git.commit_all(
             worktree,
             f"{order.type}: {work.summary[:72]}\n\nOrder: {order.order_id}\nUnit: {unit_id}",
-            ironclaw_git.Person(unit_id, f"{unit_id}@ironclaw.localhost"),
+            person,
         )
+        hold.progressed()
+        return self._completion(order, job, unit_id, report, aar_bytes, commit_sha)
+
+    def _completion(
+        self, order: Order, job: JobMessage, unit_id: str, report: Aar, aar_bytes: bytes, commit_sha: str
+    ) -> list[NewEvent]:
         return completion_events(
             order,
             report,

@@ -70,6 +70,20 @@ def payloads(kind: E, attempt: int) -> list[p.Payload]:
             p.IntegrationFailed(reason="x", hold=True, **common),
         ],
         E.INTEGRATED: [p.Integrated(commit_sha=SHA, mainline="main", **common)],
+        E.ORDER_ADOPTED: [
+            p.OrderAdopted(
+                attempt=attempt + 1,
+                adopts=attempt,
+                commit_sha=SHA,
+                reason="x",
+                path="/w",
+                branch="b",
+                base_commit=SHA,
+                report=p.AarWritten(
+                    path="aar.json", sha256="0" * 64, status="completed", summary="s", **common
+                ),
+            )
+        ],
         E.RECOVERY_REQUIRED: [p.RecoveryRequired(reason="x", **common)],
         E.RECOVERY_STARTED: [p.RecoveryStarted(reason="x", **common)],
         E.RECOVERY_COMPLETED: [p.RecoveryCompleted(outcome="x", **common)],

@@ -10,6 +10,7 @@ from ironclaw_contracts.endpoints import (
     integration,
     ledger,
     observer,
+    sentinel,
     vault,
     worker,
 )
@@ -22,6 +23,7 @@ ALL: dict[Service, tuple[Endpoint[Any, Any, Any], ...]] = {
     Service.INTEGRATION: integration.ENDPOINTS,
     Service.LEDGER: ledger.ENDPOINTS,
     Service.OBSERVER: observer.ENDPOINTS,
+    Service.SENTINEL: sentinel.ENDPOINTS,
     Service.VAULT: vault.ENDPOINTS,
     Service.WORKER: worker.ENDPOINTS,
 }

@@ -8,7 +8,7 @@ from ironclaw_contracts.artifacts import Artifact, Constraints, Line, Text
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.enums import RunStatus, Service
 from ironclaw_contracts.ids import Id
-from ironclaw_contracts.plan import Budget, Plan
+from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
 from ironclaw_contracts.snapshots import RunSnapshot
 
 
@@ -23,6 +23,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
+    on_order_failure: OnOrderFailure = "fail"
 
 
 class Planned(Struct, frozen=True):
@@ -53,6 +54,19 @@ class Synthesized(Struct, frozen=True):
 
 class Cancellation(Struct, frozen=True):
     reason: Line = "cancelled by the user"
+
+
+class Acknowledgement(Struct, frozen=True):
+    """Who has seen an escalation, and what was done about it."""
+
+    acked_by: Line
+    note: Annotated[str, Meta(max_length=2_000)] = ""
+
+
+class Acknowledged(Struct, frozen=True):
+    escalation_id: str
+    acked_by: str
+    note: str
 
 
 CREATE_RUN = Endpoint(
@@ -108,10 +122,22 @@ CANCEL_RUN = Endpoint(
     query=Nothing,
     answer=RunSnapshot,
 )
+ACK_ESCALATION = Endpoint(
+    service=Service.CO,
+    name="ack_escalation",
+    method="POST",
+    path="/escalations/{escalation_id}/ack",
+    summary="Record who has seen an escalation.",
+    body=Acknowledgement,
+    query=Nothing,
+    answer=Acknowledged,
+    callers=frozenset({Service.API_GATEWAY}),
+)
 ENDPOINTS = (
     CREATE_RUN,
     PLAN_RUN,
     DISPATCH_RUN,
     SYNTHESIZE_RUN,
     CANCEL_RUN,
+    ACK_ESCALATION,
 )

@@ -1,10 +1,11 @@
 """The integration service's endpoint (seed 3.7)."""
 
-from msgspec import Struct
+from msgspec import Struct, field
 
+from ironclaw_contracts.artifacts import Artifact
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.enums import OrderPhase, Service
-from ironclaw_contracts.ids import Id
+from ironclaw_contracts.ids import Attempt, Id, Sha
 from ironclaw_contracts.payloads import GateResult
 
 
@@ -27,6 +28,23 @@ class IntegrationAnswer(Struct, frozen=True):
     gates: list[GateResult]
 
 
+class TrialRequest(Struct, frozen=True):
+    """A finished attempt to try: what it reports, and the commit that holds it."""
+
+    order_id: Id
+    attempt: Attempt
+    commit_sha: Sha
+    artifacts: list[Artifact] = field(default_factory=list[Artifact])
+
+
+class Trial(Struct, frozen=True):
+    """What the merge and the gates would say; nothing was changed."""
+
+    passed: bool
+    reason: str | None
+    gates: list[GateResult]
+
+
 INTEGRATE = Endpoint(
     service=Service.INTEGRATION,
     name="integrate",
@@ -39,4 +57,16 @@ INTEGRATE = Endpoint(
     callers=frozenset({Service.API_GATEWAY, Service.DUTY_OFFICER, Service.OBSERVER}),
     timeout_seconds=120.0,
 )
-ENDPOINTS = (INTEGRATE,)
+TRY_MERGE = Endpoint(
+    service=Service.INTEGRATION,
+    name="try_merge",
+    method="POST",
+    path="/trials",
+    summary="Merge and gate a finished attempt without promoting it.",
+    body=TrialRequest,
+    query=Nothing,
+    answer=Trial,
+    callers=frozenset({Service.DUTY_OFFICER, Service.SENTINEL}),
+    timeout_seconds=120.0,
+)
+ENDPOINTS = (INTEGRATE, TRY_MERGE)

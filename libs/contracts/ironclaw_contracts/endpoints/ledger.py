@@ -1,16 +1,24 @@
 """The ledger's endpoints (seed 3.3; DESIGN, Ledger)."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from ironclaw_contracts.chain import Checkpoint, ExportedEvent, Verification
 from ironclaw_contracts.endpoint import MIB, Endpoint, Nothing
-from ironclaw_contracts.enums import OrderPhase, OrderStatus, RunStatus, Service
+from ironclaw_contracts.enums import OrderPhase, OrderStatus, RunStatus, Service, Severity
 from ironclaw_contracts.events import Event, EventType, NewEvent
 from ironclaw_contracts.ids import Attempt, Id, Seconds, Seq
-from ironclaw_contracts.snapshots import Lease, OrderSnapshot, OrderView, RunSnapshot, RunView
+from ironclaw_contracts.snapshots import (
+    Escalation,
+    Lead,
+    Lease,
+    OrderSnapshot,
+    OrderView,
+    RunSnapshot,
+    RunView,
+)
 from ironclaw_contracts.why import Why
 
 Limit = Annotated[int, Meta(ge=1, le=1_000)]
@@ -107,9 +115,43 @@ class OrderPage(Struct, frozen=True):
 
 
 class LeaseRenewal(Struct, frozen=True):
+    """`progressed_at` is when the unit last got on with its work: a model answered, a file was written."""
+
     attempt: Attempt
     unit_id: Id
     lease_seconds: Seconds = 15
+    progressed_at: Annotated[datetime, Meta(tz=True)] | None = None
+
+
+class LeadClaim(Struct, frozen=True):
+    """`holder` tells replicas of one service apart."""
+
+    holder: Id
+    seconds: Seconds = 15
+
+
+class LeadQuery(Struct, frozen=True):
+    holder: Id
+
+
+class Released(Struct, frozen=True):
+    """False when the holder did not have the lead any more."""
+
+    released: bool
+
+
+class EscalationsQuery(Struct, frozen=True):
+    """Newest first; `cursor` continues a listing."""
+
+    severity: Severity | None = None
+    state: Literal["open", "acked"] | None = None
+    cursor: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    limit: Limit = 50
+
+
+class EscalationPage(Struct, frozen=True):
+    escalations: list[Escalation]
+    next_cursor: int | None
 
 
 class Chain(Struct, frozen=True):
@@ -244,6 +286,40 @@ RENEW_LEASE = Endpoint(
     callers=frozenset({Service.WORKER}),
     timeout_seconds=5.0,
 )
+TAKE_LEAD = Endpoint(
+    service=Service.LEDGER,
+    name="take_lead",
+    method="PUT",
+    path="/leads/{lead_id}",
+    summary="Take or keep the lead of something that only one at a time may do.",
+    body=LeadClaim,
+    query=Nothing,
+    answer=Lead,
+    callers=frozenset({Service.DUTY_OFFICER, Service.SENTINEL}),
+    timeout_seconds=5.0,
+)
+RELEASE_LEAD = Endpoint(
+    service=Service.LEDGER,
+    name="release_lead",
+    method="DELETE",
+    path="/leads/{lead_id}",
+    summary="Give the lead up before it runs out.",
+    body=Nothing,
+    query=LeadQuery,
+    answer=Released,
+    callers=frozenset({Service.DUTY_OFFICER, Service.SENTINEL}),
+    timeout_seconds=5.0,
+)
+LIST_ESCALATIONS = Endpoint(
+    service=Service.LEDGER,
+    name="list_escalations",
+    method="GET",
+    path="/escalations",
+    summary="Escalations, newest first.",
+    body=Nothing,
+    query=EscalationsQuery,
+    answer=EscalationPage,
+)
 GET_CHAIN = Endpoint(
     service=Service.LEDGER,
     name="get_chain",
@@ -301,6 +377,9 @@ ENDPOINTS = (
     GET_ORDER,
     WHY_ORDER,
     RENEW_LEASE,
+    TAKE_LEAD,
+    RELEASE_LEAD,
+    LIST_ESCALATIONS,
     GET_CHAIN,
     VERIFY_CHAIN,
     EXPORT,

@@ -1,5 +1,6 @@
 """The vault's endpoints (seed 3.4)."""
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct, field
@@ -29,6 +30,7 @@ class Theater(Struct, frozen=True):
     mainline: str
     head: str
     owned: bool
+    worktrees_path: str
 
 
 class Theaters(Struct, frozen=True):
@@ -114,6 +116,57 @@ class Archive(Struct, frozen=True):
     sha256: str | None
 
 
+class SalvageQuery(Struct, frozen=True):
+    """Which attempt; the newest one with salvaged work by default."""
+
+    attempt: Attempt | None = None
+
+
+class Salvage(Struct, frozen=True):
+    """Work kept from an attempt that was not merged. `merged` when the mainline contains it after all."""
+
+    order_id: str
+    attempt: int
+    ref: str
+    commit: str
+    subject: str
+    kept_at: datetime
+    merged: bool
+
+
+class SalvageList(Struct, frozen=True):
+    """Salvaged work of a theater, newest first."""
+
+    salvage: list[Salvage]
+
+
+class SalvageDetail(Struct, frozen=True):
+    """What the work changes on the mainline commit that it began from; `truncated` when the diff was cut."""
+
+    salvage: Salvage
+    base_commit: str
+    paths: list[str]
+    diff: str
+    truncated: bool
+
+
+class Restoration(Struct, frozen=True):
+    """`branch` defaults to `restored/<order>.<attempt>`."""
+
+    attempt: Attempt | None = None
+    branch: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
+
+
+class Restored(Struct, frozen=True):
+    """The branch in the theater's repository that now holds the work."""
+
+    order_id: str
+    attempt: int
+    branch: str
+    commit: str
+    repo_path: str
+
+
 OPEN_THEATER = Endpoint(
     service=Service.VAULT,
     name="open_theater",
@@ -123,7 +176,7 @@ OPEN_THEATER = Endpoint(
     body=TheaterRequest,
     query=Nothing,
     answer=Theater,
-    callers=frozenset({Service.API_GATEWAY, Service.CO}),
+    callers=frozenset({Service.API_GATEWAY, Service.CO, Service.DUTY_OFFICER}),
     timeout_seconds=60.0,
 )
 LIST_THEATERS = Endpoint(
@@ -210,7 +263,7 @@ ARCHIVE_WORKTREE = Endpoint(
     body=Nothing,
     query=AttemptQuery,
     answer=Archive,
-    callers=frozenset({Service.CO, Service.DUTY_OFFICER}),
+    callers=frozenset({Service.CO, Service.DUTY_OFFICER, Service.SENTINEL}),
     timeout_seconds=60.0,
 )
 REMOVE_WORKTREE = Endpoint(
@@ -222,8 +275,44 @@ REMOVE_WORKTREE = Endpoint(
     body=Nothing,
     query=AttemptQuery,
     answer=Archive,
-    callers=frozenset({Service.CO, Service.DUTY_OFFICER}),
+    callers=frozenset({Service.CO, Service.DUTY_OFFICER, Service.SENTINEL}),
     timeout_seconds=60.0,
+)
+LIST_SALVAGE = Endpoint(
+    service=Service.VAULT,
+    name="list_salvage",
+    method="GET",
+    path="/theaters/{theater_id}/salvage",
+    summary="Work kept from attempts that were not merged.",
+    body=Nothing,
+    query=Nothing,
+    answer=SalvageList,
+    callers=frozenset({Service.API_GATEWAY}),
+    timeout_seconds=30.0,
+)
+SHOW_SALVAGE = Endpoint(
+    service=Service.VAULT,
+    name="show_salvage",
+    method="GET",
+    path="/orders/{order_id}/salvage",
+    summary="What an attempt's kept work changes.",
+    body=Nothing,
+    query=SalvageQuery,
+    answer=SalvageDetail,
+    callers=frozenset({Service.API_GATEWAY}),
+    timeout_seconds=30.0,
+)
+RESTORE_SALVAGE = Endpoint(
+    service=Service.VAULT,
+    name="restore_salvage",
+    method="POST",
+    path="/orders/{order_id}/salvage/restore",
+    summary="Put an attempt's kept work on a branch.",
+    body=Restoration,
+    query=Nothing,
+    answer=Restored,
+    callers=frozenset({Service.API_GATEWAY}),
+    timeout_seconds=30.0,
 )
 ENDPOINTS = (
     OPEN_THEATER,
@@ -236,4 +325,7 @@ ENDPOINTS = (
     PREPARE_WORKTREE,
     ARCHIVE_WORKTREE,
     REMOVE_WORKTREE,
+    LIST_SALVAGE,
+    SHOW_SALVAGE,
+    RESTORE_SALVAGE,
 )

@@ -15,9 +15,11 @@ _INTERRUPTED = 130
 
 def build_app() -> App:
     """Return the command with all its verbs."""
-    from ironclaw_fleet.cli import machine, operate, schema, work
+    from ironclaw_fleet.cli import machine, operate, schema, watch, work
+    from ironclaw_fleet.cli.escalations import escalations
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
+    from ironclaw_fleet.cli.salvage import salvage
     from ironclaw_fleet.cli.theater import theater
 
     app = App(name="ironclaw", help=__doc__, version="0.1.0", help_format="plaintext")
@@ -31,9 +33,11 @@ def build_app() -> App:
     )
     for verb in (work.chat, work.runs, work.run, work.orders, work.order, work.why, work.cancel):
         app.command(verb)
-    for verb in (work.artifact, operate.events, operate.patrol, operate.integrate, schema.schema):
+    for verb in (work.artifact, operate.events, operate.integrate, schema.schema):
         app.command(verb)
-    for group in (theater, ledger, keys):
+    for verb in (watch.patrol, watch.audit, watch.recover, watch.grades, watch.drill):
+        app.command(verb)
+    for group in (theater, ledger, keys, escalations, salvage):
         app.command(group)
     return app
 

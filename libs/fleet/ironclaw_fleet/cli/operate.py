@@ -1,4 +1,4 @@
-"""What an operator does: events, patrols, a merge by hand."""
+"""What an operator does: events, a merge by hand."""
 
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.integration import IntegrationRequest
@@ -29,24 +29,6 @@ async def events(
         ("seq", "time", "type", "source", "order"),
         [(e.seq, f"{e.ts:%H:%M:%S.%f}"[:-3], e.type, e.source, e.order_id or "") for e in page.events],
     )
-
-
-async def patrol(theater: Identifier | None = None, *, options: Options = PLAIN) -> None:
-    """Run one patrol now: of the duty officer, or of the observer over one theater."""
-    async with gateway() as client:
-        if theater is None:
-            found = await client.call(api.PATROL)
-            lines = [f"{i.order_id}: {i.rule}, {i.action}: {i.detail}" for i in found.interventions]
-            answer: object = found
-        else:
-            seen = await client.call(api.PATROL_THEATER, theater_id=theater)
-            lines = [f"{f.order_id or '-'}: {f.check}: {f.detail}" for f in seen.findings]
-            answer = seen
-    if options.json:
-        print_json(answer)
-        return
-    for line in lines or ["nothing found"]:
-        say(line)
 
 
 async def integrate(

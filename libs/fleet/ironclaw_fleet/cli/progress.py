@@ -82,6 +82,13 @@ def _state(order: OrderSnapshot) -> str:
     return f"{order.phase.lower().replace('_', ' ')}{again}"
 
 
+async def ended_run(client: "ServiceClient", run_id: str) -> RunView:
+    """Wait for a run to end and return it."""
+    async for _ in events_of(client, run_id):
+        pass
+    return await client.call(api.GET_RUN, run_id=run_id)
+
+
 async def events_of(client: "ServiceClient", run_id: str, after: int = 0) -> AsyncIterator[Event]:
     """Yield a run's events until it ends, through interruptions."""
     while True:

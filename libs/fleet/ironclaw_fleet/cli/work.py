@@ -14,12 +14,12 @@ from ironclaw_contracts.endpoints.ledger import OrdersQuery, RunQuery, RunsQuery
 from ironclaw_contracts.enums import OrderStatus, RunStatus
 from ironclaw_contracts.errors import NotFound, Unavailable
 from ironclaw_contracts.ids import new_id
-from ironclaw_contracts.plan import Budget
+from ironclaw_contracts.plan import Budget, OnOrderFailure
 from ironclaw_contracts.snapshots import RunView
 from ironclaw_contracts.why import Why
 from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, ago, first_line, print_json, print_table, say
-from ironclaw_fleet.cli.progress import follow_run
+from ironclaw_fleet.cli.progress import ended_run, follow_run
 from ironclaw_fleet.cli.session import EXIT_UNREACHABLE, EXIT_USAGE, Failed, gateway
 
 
@@ -29,6 +29,7 @@ async def chat(
     theater: Identifier | None = None,
     playbook: Identifier | None = None,
     input: Annotated[list[str] | None, Parameter(name="--input")] = None,
+    on_order_failure: OnOrderFailure = "fail",
     detach: Annotated[bool, Parameter(name=["--detach", "--async"], negative="")] = False,
     deadline: Annotated[int, Parameter(validator=Number(gte=1, lte=86_400))] = 600,
     options: Options = PLAIN,
@@ -41,6 +42,7 @@ async def chat(
     theater: Where to work; the default theater otherwise.
     playbook: summarize, draft or call_summary; chosen from the message otherwise.
     input: An input of the playbook, as name=value; the value may be JSON.
+    on_order_failure: What becomes of the run when one of its orders fails: replan, fail or continue.
     detach: Answer at once with the run to follow.
     deadline: Seconds that the whole run may take.
     """
@@ -53,6 +55,7 @@ async def chat(
         playbook=playbook,
         inputs=_inputs(input or []),
         budget=Budget(deadline_seconds=deadline),
+        on_order_failure=on_order_failure,
     )
     async with gateway() as client:
         try:
@@ -71,7 +74,7 @@ async def chat(
             say(f"run {answer.run_id}")
             view = await follow_run(client, answer.run_id)
         else:
-            view = await _ended(client, answer.run_id)
+            view = await ended_run(client, answer.run_id)
     _print_outcome(view, options)
 
 
@@ -222,14 +225,6 @@ def _inputs(pairs: list[str]) -> dict[str, Any]:
         except msgspec.DecodeError:
             found[name] = value
     return found
-
-
-async def _ended(client: Any, run_id: str) -> RunView:
-    from ironclaw_fleet.cli.progress import events_of
-
-    async for _ in events_of(client, run_id):
-        pass
-    return await client.call(api.GET_RUN, run_id=run_id)
 
 
 def _print_outcome(view: RunView, options: Options) -> None:

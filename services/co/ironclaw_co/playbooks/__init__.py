@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 from ironclaw_co.draft_plan import DraftPlan, Wish
-from ironclaw_co.playbooks import call_summary, draft, summarize
+from ironclaw_co.playbooks import call_summary, draft, drill, summarize
+from ironclaw_contracts.drills import DRILL
 
 PLAYBOOKS: dict[str, Callable[[Wish], DraftPlan]] = {
     "summarize": summarize.plan,
     "call_summary": call_summary.plan,
     "draft": draft.plan,
+    DRILL: drill.plan,
 }
 
 
@@ -25,4 +27,4 @@ def needs_files(playbook: str | None, wish: Wish) -> bool:
     """Tell whether planning has to know the theater's files."""
     if playbook is None:
         return call_summary.is_asked(wish) or summarize.is_asked(wish)
-    return playbook != "draft"
+    return playbook not in {"draft", DRILL}

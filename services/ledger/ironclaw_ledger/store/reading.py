@@ -10,11 +10,27 @@ import asyncpg
 
 from ironclaw_chassis.database import available, close_pool, open_pool
 from ironclaw_contracts.chain import GENESIS_HASH, Checkpoint
-from ironclaw_contracts.endpoints.ledger import EventsQuery, OrdersQuery, RunsQuery
+from ironclaw_contracts.endpoints.ledger import EscalationsQuery, EventsQuery, OrdersQuery, RunsQuery
 from ironclaw_contracts.errors import Unavailable
 from ironclaw_contracts.events import Event
-from ironclaw_contracts.snapshots import Lease, OrderSnapshot, OrderView, RunSnapshot, RunView
-from ironclaw_ledger.store.rows import decode_order, decode_run, event_of, lease_of, order_view_of
+from ironclaw_contracts.snapshots import (
+    Escalation,
+    Lead,
+    Lease,
+    OrderSnapshot,
+    OrderView,
+    RunSnapshot,
+    RunView,
+)
+from ironclaw_ledger.store.rows import (
+    decode_escalation,
+    decode_order,
+    decode_run,
+    event_of,
+    lead_of,
+    lease_of,
+    order_view_of,
+)
 from ironclaw_ledger.store.transaction import CHANNEL, Transaction
 
 _APPEND_LOCK = 0x1C1A_0002
@@ -39,8 +55,21 @@ select r.snapshot,
 from runs r where r.run_id = $1
 """
 _SELECT_ORDERS = """
-select o.snapshot, l.order_id, l.attempt, l.unit_id, l.expires_at
+select o.snapshot, l.order_id, l.attempt, l.unit_id, l.expires_at, l.progressed_at
 from orders o left join leases l on l.order_id = o.order_id
+"""
+# One statement; where somebody else holds the lead the update does nothing and the second half reads whose.
+_TAKE_LEAD = """
+with taken as (
+    insert into leads (lead_id, service, holder, expires_at) values ($1, $2, $3, $4)
+    on conflict (lead_id) do update
+    set service = excluded.service, holder = excluded.holder, expires_at = excluded.expires_at
+    where leads.expires_at <= $5 or (leads.service = excluded.service and leads.holder = excluded.holder)
+    returning *
+)
+select * from taken
+union all
+select * from leads where lead_id = $1 and not exists (select from taken)
 """
 _SELECT_APPENDED_MAX = """
 select greatest((select max(seq) from checkpoints), (select max(last_seq) from runs),
@@ -234,17 +263,39 @@ class Store:
         rows = await self._fetch("select * from leases where order_id = any($1)", order_ids)
         return {row["order_id"]: lease_of(row) for row in rows}
 
-    async def renew(self, order_id: str, attempt: int, unit_id: str, expires_at: datetime) -> Lease | None:
+    async def renew(self, lease: Lease) -> Lease | None:
         """Prolong a lease that is still the unit's; None when it is not."""
         row = await self._fetchrow(
-            "update leases set expires_at = $4 where order_id = $1 and attempt = $2 and unit_id = $3"
-            " returning *",
-            order_id,
-            attempt,
-            unit_id,
-            expires_at,
+            "update leases set expires_at = $4, progressed_at = greatest(progressed_at, $5)"
+            " where order_id = $1 and attempt = $2 and unit_id = $3 returning *",
+            lease.order_id,
+            lease.attempt,
+            lease.unit_id,
+            lease.expires_at,
+            lease.progressed_at,
         )
         return lease_of(row) if row else None
+
+    async def escalations(self, query: EscalationsQuery) -> list[Escalation]:
+        """Return up to `limit` escalations, newest first, and one more if there are more."""
+        conditions = {"severity = ${}": query.severity, "state = ${}": query.state, "seq < ${}": query.cursor}
+        rows = await self._newest("select snapshot from escalations", "seq", conditions, query.limit)
+        return [decode_escalation(row["snapshot"]) for row in rows]
+
+    async def take_lead(self, lead: Lead, now: datetime) -> Lead:
+        """Take or keep a lead that is free, run out, or the holder's own; return whose it is now."""
+        row = await self._fetchrow(_TAKE_LEAD, lead.lead_id, lead.service, lead.holder, lead.expires_at, now)
+        return lead_of(row)
+
+    async def release_lead(self, lead_id: str, service: str, holder: str) -> bool:
+        """Give a lead up; False when it was not the holder's any more."""
+        row = await self._fetchrow(
+            "delete from leads where lead_id = $1 and service = $2 and holder = $3 returning lead_id",
+            lead_id,
+            service,
+            holder,
+        )
+        return row is not None
 
     async def checkpoints(self) -> list[Checkpoint]:
         """Return all signed checkpoints, oldest first."""
@@ -260,11 +311,16 @@ class Store:
         row = await self._fetchrow("select * from checkpoints order by seq desc limit 1")
         return Checkpoint(row["seq"], row["hash"], row["signature"], row["public_key"]) if row else None
 
-    async def snapshot_texts(self) -> tuple[dict[str, str], dict[str, str]]:
-        """Return the stored text of every run and order snapshot, by id."""
+    async def snapshot_texts(self) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+        """Return the stored text of every run, order and escalation, by id."""
         runs = await self._fetch("select run_id, snapshot from runs")
         orders = await self._fetch("select order_id, snapshot from orders")
-        return {r["run_id"]: r["snapshot"] for r in runs}, {r["order_id"]: r["snapshot"] for r in orders}
+        escalations = await self._fetch("select escalation_id, snapshot from escalations")
+        return (
+            {r["run_id"]: r["snapshot"] for r in runs},
+            {r["order_id"]: r["snapshot"] for r in orders},
+            {r["escalation_id"]: r["snapshot"] for r in escalations},
+        )
 
     async def _fetch(self, sql: str, *values: Any) -> list[Any]:
         async with _available():

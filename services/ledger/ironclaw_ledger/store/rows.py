@@ -5,16 +5,22 @@ from typing import Any
 import msgspec
 
 from ironclaw_contracts.events import Event
-from ironclaw_contracts.snapshots import Lease, OrderSnapshot, OrderView, RunSnapshot
+from ironclaw_contracts.snapshots import Escalation, Lead, Lease, OrderSnapshot, OrderView, RunSnapshot
 from ironclaw_ledger.append import event_from_body
 
 decode_run = msgspec.json.Decoder(RunSnapshot).decode
 decode_order = msgspec.json.Decoder(OrderSnapshot).decode
+decode_escalation = msgspec.json.Decoder(Escalation).decode
 
 
 def lease_of(row: Any) -> Lease:
     """Return a row of leases."""
-    return Lease(row["order_id"], row["attempt"], row["unit_id"], row["expires_at"])
+    return Lease(row["order_id"], row["attempt"], row["unit_id"], row["expires_at"], row["progressed_at"])
+
+
+def lead_of(row: Any) -> Lead:
+    """Return a row of leads."""
+    return Lead(row["lead_id"], row["service"], row["holder"], row["expires_at"])
 
 
 def order_view_of(row: Any) -> OrderView:

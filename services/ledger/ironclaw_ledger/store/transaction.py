@@ -1,14 +1,15 @@
 """The append transaction: what it loads, what it writes."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from ironclaw_contracts.chain import GENESIS_HASH, Checkpoint
 from ironclaw_contracts.endpoints.ledger import Appended
-from ironclaw_contracts.snapshots import Lease, OrderSnapshot, RunSnapshot
+from ironclaw_contracts.snapshots import PATROL_LEAD, Escalation, Lead, Lease, OrderSnapshot, RunSnapshot
 from ironclaw_ledger.append import State
 from ironclaw_ledger.fold import as_text
-from ironclaw_ledger.store.rows import decode_order, decode_run
+from ironclaw_ledger.store.rows import decode_escalation, decode_order, decode_run
 
 CHANNEL = "ironclaw_ledger"
 
@@ -28,6 +29,11 @@ select 'run', run_id, null, snapshot, null, null, null from runs
 where run_id in (select unnest($3::text[]) union select run_id from orders where order_id = any($2))
 union all
 select 'lease', order_id, null, unit_id, expires_at, attempt, null from held
+union all
+select 'escalation', escalation_id, null, snapshot, null, null, null from escalations
+where escalation_id = any($4)
+union all
+select 'lead', service, null, holder, expires_at, null, null from leads where lead_id = $5
 """
 # The other replicas hear of it when the transaction commits.
 _INSERT_EVENTS = """
@@ -61,6 +67,13 @@ set attempt = excluded.attempt, unit_id = excluded.unit_id, expires_at = exclude
 """
 
 
+_UPSERT_ESCALATIONS = """
+insert into escalations (escalation_id, severity, state, seq, snapshot)
+select * from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[])
+on conflict (escalation_id) do update set state = excluded.state, snapshot = excluded.snapshot
+"""
+
+
 class Transaction:
     """One append transaction, holding the lock that makes seq gap-free and the chain linear."""
 
@@ -68,14 +81,21 @@ class Transaction:
         self._connection = connection
 
     async def load(
-        self, event_ids: list[str], order_ids: set[str], run_ids: set[str], enqueued: set[str]
+        self,
+        event_ids: list[str],
+        order_ids: set[str],
+        run_ids: set[str],
+        enqueued: set[str],
+        escalation_ids: Collection[str] = (),
     ) -> State:
         """Return all that deciding the group needs: the head, known events, snapshots, leases.
 
         For the orders of `enqueued` that includes what they depend on.
         """
-        rows = await self._connection.fetch(_LOAD, event_ids, list(order_ids), list(run_ids))
-        of: dict[str, list[Any]] = {"head": [], "known": [], "run": [], "order": [], "lease": []}
+        rows = await self._connection.fetch(
+            _LOAD, event_ids, list(order_ids), list(run_ids), list(escalation_ids), PATROL_LEAD
+        )
+        of: defaultdict[str, list[Any]] = defaultdict(list)
         for row in rows:
             of[row["kind"]].append(row)
         head = of["head"][0] if of["head"] else None
@@ -97,6 +117,8 @@ class Transaction:
                 )
                 for row in of["known"]
             },
+            escalations={row["id"]: decode_escalation(row["text"]) for row in of["escalation"]},
+            lead=next((Lead(PATROL_LEAD, r["id"], r["text"], r["at"]) for r in of["lead"]), None),
         )
 
     async def _orders(self, ids: Iterable[str]) -> dict[str, OrderSnapshot]:
@@ -124,12 +146,20 @@ class Transaction:
         )
         await upsert_runs(self._connection, state.changed_runs.values())
         await upsert_orders(self._connection, state.changed_orders.values())
+        await upsert_escalations(self._connection, state.changed_escalations.values())
         await self._save_leases(state.changed_leases)
         for checkpoint in checkpoints:
             await _insert_checkpoint(self._connection, checkpoint)
 
-    async def replace_snapshots(self, runs: Iterable[RunSnapshot], orders: Iterable[OrderSnapshot]) -> None:
+    async def replace_snapshots(
+        self,
+        runs: Iterable[RunSnapshot],
+        orders: Iterable[OrderSnapshot],
+        escalations: Iterable[Escalation],
+    ) -> None:
         """Replace every snapshot by the given ones."""
+        await self._connection.execute("delete from escalations")
+        await upsert_escalations(self._connection, escalations)
         await self._connection.execute("delete from runs")
         await self._connection.execute("delete from orders")
         await upsert_runs(self._connection, runs)
@@ -179,6 +209,20 @@ async def upsert_orders(connection: Any, orders: Iterable[OrderSnapshot]) -> Non
             [o.first_seq for o in listed],
             [o.last_seq for o in listed],
             [as_text(o) for o in listed],
+        )
+
+
+async def upsert_escalations(connection: Any, escalations: Iterable[Escalation]) -> None:
+    """Write escalations."""
+    listed = list(escalations)
+    if listed:
+        await connection.execute(
+            _UPSERT_ESCALATIONS,
+            [e.escalation_id for e in listed],
+            [e.severity.value for e in listed],
+            [e.state for e in listed],
+            [e.seq for e in listed],
+            [as_text(e) for e in listed],
         )
 
 

@@ -1,33 +1,29 @@
-"""The gateway's endpoints (seed 3.1): the only surface that people and programs outside the fleet see."""
+"""What users ask and watch (seed 3.1): chats, runs, orders, artifacts, theaters."""
 
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
 from ironclaw_contracts.artifacts import Artifact, Constraints, RelativePath, Text
-from ironclaw_contracts.chain import ExportedEvent, Verification
-from ironclaw_contracts.endpoint import OPERATORS, USERS, Endpoint, Nothing
+from ironclaw_contracts.endpoint import USERS, Endpoint, Nothing
 from ironclaw_contracts.endpoints.co import Cancellation
-from ironclaw_contracts.endpoints.duty_officer import Patrol
-from ironclaw_contracts.endpoints.integration import IntegrationAnswer, IntegrationRequest
 from ironclaw_contracts.endpoints.ledger import (
     Chain,
-    EventPage,
-    EventsQuery,
     OrderPage,
     OrdersQuery,
-    Rebuilt,
     RunPage,
     RunQuery,
     RunsQuery,
 )
-from ironclaw_contracts.endpoints.observer import TheaterPatrol
-from ironclaw_contracts.endpoints.vault import LogQuery, Theater, TheaterLog, TheaterRequest, Theaters
+from ironclaw_contracts.endpoints.vault import (
+    LogQuery,
+    TheaterLog,
+    Theaters,
+)
 from ironclaw_contracts.enums import RunStatus, Service
 from ironclaw_contracts.events import Event
 from ironclaw_contracts.ids import Id
-from ironclaw_contracts.plan import Budget
+from ironclaw_contracts.plan import Budget, OnOrderFailure
 from ironclaw_contracts.snapshots import OrderView, RunSnapshot, RunView
 from ironclaw_contracts.why import Why
 
@@ -49,6 +45,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
+    on_order_failure: OnOrderFailure = "fail"
 
 
 class ChatAnswer(Struct, frozen=True, omit_defaults=True):
@@ -69,18 +66,6 @@ class FollowQuery(Struct, frozen=True):
 
 class ArtifactQuery(Struct, frozen=True):
     path: RelativePath
-
-
-class ServiceStatus(Struct, frozen=True):
-    service: str
-    ready: bool
-    detail: str
-
-
-class FleetStatus(Struct, frozen=True):
-    """Readiness of every service, as the gateway sees it now."""
-
-    services: list[ServiceStatus]
 
 
 CHAT = Endpoint(
@@ -208,18 +193,6 @@ LIST_THEATERS = Endpoint(
     answer=Theaters,
     callers=USERS,
 )
-OPEN_THEATER = Endpoint(
-    service=Service.API_GATEWAY,
-    name="open_theater",
-    method="POST",
-    path="/theaters",
-    summary="Create a theater, or open one on a repository.",
-    body=TheaterRequest,
-    query=Nothing,
-    answer=Theater,
-    callers=OPERATORS,
-    timeout_seconds=60.0,
-)
 READ_LOG = Endpoint(
     service=Service.API_GATEWAY,
     name="read_log",
@@ -231,17 +204,6 @@ READ_LOG = Endpoint(
     answer=TheaterLog,
     callers=USERS,
 )
-LIST_EVENTS = Endpoint(
-    service=Service.API_GATEWAY,
-    name="list_events",
-    method="GET",
-    path="/events",
-    summary="Events after a cursor, oldest first.",
-    body=Nothing,
-    query=EventsQuery,
-    answer=EventPage,
-    callers=OPERATORS,
-)
 GET_CHAIN = Endpoint(
     service=Service.API_GATEWAY,
     name="get_chain",
@@ -252,124 +214,6 @@ GET_CHAIN = Endpoint(
     query=Nothing,
     answer=Chain,
     callers=USERS,
-)
-VERIFY_CHAIN = Endpoint(
-    service=Service.API_GATEWAY,
-    name="verify_chain",
-    method="POST",
-    path="/ledger/verify",
-    summary="Recompute the whole chain from the stored bytes.",
-    body=Nothing,
-    query=Nothing,
-    answer=Verification,
-    callers=OPERATORS,
-    timeout_seconds=600.0,
-)
-EXPORT = Endpoint(
-    service=Service.API_GATEWAY,
-    name="export",
-    method="GET",
-    path="/ledger/export",
-    summary="The whole ledger as JSON lines.",
-    body=Nothing,
-    query=Nothing,
-    answer=ExportedEvent,
-    callers=OPERATORS,
-    form="lines",
-    timeout_seconds=600.0,
-)
-REBUILD = Endpoint(
-    service=Service.API_GATEWAY,
-    name="rebuild",
-    method="POST",
-    path="/ledger/rebuild",
-    summary="Derive every snapshot again from the events.",
-    body=Nothing,
-    query=Nothing,
-    answer=Rebuilt,
-    callers=OPERATORS,
-    timeout_seconds=600.0,
-)
-PATROL_THEATER = Endpoint(
-    service=Service.API_GATEWAY,
-    name="patrol_theater",
-    method="POST",
-    path="/theaters/{theater_id}/patrol",
-    summary="Run one observer patrol tick.",
-    body=Nothing,
-    query=Nothing,
-    answer=TheaterPatrol,
-    callers=OPERATORS,
-    timeout_seconds=60.0,
-)
-PATROL = Endpoint(
-    service=Service.API_GATEWAY,
-    name="patrol",
-    method="POST",
-    path="/patrol",
-    summary="Run one duty officer patrol tick.",
-    body=Nothing,
-    query=Nothing,
-    answer=Patrol,
-    callers=OPERATORS,
-    timeout_seconds=120.0,
-)
-INTEGRATE = Endpoint(
-    service=Service.API_GATEWAY,
-    name="integrate",
-    method="POST",
-    path="/integrate",
-    summary="Gate one order and promote it now.",
-    body=IntegrationRequest,
-    query=Nothing,
-    answer=IntegrationAnswer,
-    callers=OPERATORS,
-    timeout_seconds=120.0,
-)
-CREATE_KEY = Endpoint(
-    service=Service.API_GATEWAY,
-    name="create_key",
-    method="POST",
-    path="/keys",
-    summary="Make an API key; its secret is shown once.",
-    body=KeyRequest,
-    query=Nothing,
-    answer=NewKey,
-    callers=OPERATORS,
-    idempotent=False,
-)
-LIST_KEYS = Endpoint(
-    service=Service.API_GATEWAY,
-    name="list_keys",
-    method="GET",
-    path="/keys",
-    summary="API keys, without secrets.",
-    body=Nothing,
-    query=Nothing,
-    answer=ApiKeys,
-    callers=OPERATORS,
-)
-REVOKE_KEY = Endpoint(
-    service=Service.API_GATEWAY,
-    name="revoke_key",
-    method="DELETE",
-    path="/keys/{key_id}",
-    summary="Revoke an API key.",
-    body=Nothing,
-    query=Nothing,
-    answer=ApiKey,
-    callers=OPERATORS,
-)
-FLEET = Endpoint(
-    service=Service.API_GATEWAY,
-    name="fleet",
-    method="GET",
-    path="/fleet",
-    summary="Readiness of every service.",
-    body=Nothing,
-    query=Nothing,
-    answer=FleetStatus,
-    callers=OPERATORS,
 )
 ENDPOINTS = (
     CHAT,
@@ -383,18 +227,6 @@ ENDPOINTS = (
     WHY_ORDER,
     GET_ARTIFACT,
     LIST_THEATERS,
-    OPEN_THEATER,
     READ_LOG,
-    LIST_EVENTS,
     GET_CHAIN,
-    VERIFY_CHAIN,
-    EXPORT,
-    REBUILD,
-    PATROL_THEATER,
-    PATROL,
-    INTEGRATE,
-    CREATE_KEY,
-    LIST_KEYS,
-    REVOKE_KEY,
-    FLEET,
 )

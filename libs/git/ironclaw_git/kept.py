@@ -1,0 +1,62 @@
+"""What is kept under refs/ironclaw: listed in one git process, and dropped only when the mainline has it."""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from ironclaw_git.errors import WouldLoseWork
+from ironclaw_git.names import check_id
+from ironclaw_git.repository import Repository
+
+Family = Literal["salvage", "archive"]
+_FORMAT = "%(refname)%00%(objectname)%00%(committerdate:unix)%00%(subject)"
+
+
+class Kept(Struct, frozen=True):
+    """A commit kept from an attempt. `merged` when the mainline contains it."""
+
+    order_id: str
+    attempt: int
+    ref: str
+    commit: str
+    subject: str
+    kept_at: datetime
+    merged: bool
+
+
+async def kept_refs(repo: Repository, family: Family, order_id: str | None = None) -> list[Kept]:
+    """Return what is kept of all orders, or of one, newest first."""
+    folder = f"refs/ironclaw/{family}" + (f"/{check_id(order_id, 'order_id')}" if order_id else "")
+    listed = await repo.git("for-each-ref", f"--format={_FORMAT}", folder)
+    merged = await repo.git(
+        "for-each-ref", "--format=%(refname)", f"--merged={await repo.mainline_head()}", folder
+    )
+    contained = set(merged.stdout.decode().split())
+    found = [
+        _kept(line.split("\0"), contained)
+        for line in listed.stdout.decode("utf-8", "replace").splitlines()
+        if line.count("\0") >= 3
+    ]
+    return sorted(found, key=lambda kept: (kept.kept_at, kept.ref), reverse=True)
+
+
+async def drop_merged(repo: Repository, kept: Kept) -> None:
+    """Delete a ref whose commit the mainline contains. Raises `WouldLoseWork` when it does not."""
+    if not await repo.is_ancestor(kept.commit, await repo.mainline_head()):
+        raise WouldLoseWork(f"{kept.ref} keeps {kept.commit}, which is not merged; it stays")
+    await repo.git("update-ref", "-d", kept.ref, kept.commit)
+
+
+def _kept(fields: list[str], contained: set[str]) -> Kept:
+    ref, commit, unix, subject = fields[0], fields[1], fields[2], fields[3]
+    order_id, attempt = ref.split("/")[-2:]
+    return Kept(
+        order_id=order_id,
+        attempt=int(attempt),
+        ref=ref,
+        commit=commit,
+        subject=subject,
+        kept_at=datetime.fromtimestamp(int(unix), UTC),
+        merged=ref in contained,
+    )
