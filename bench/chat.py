@@ -20,7 +20,7 @@ from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import RunStatus
 from ironclaw_fleet.cli.machine import running_fleet
 from ironclaw_fleet.cli.session import gateway
-from ironclaw_fleet.local import free_port_row
+from ironclaw_fleet.ports import free_port_row
 from ironclaw_fleet.statedir import StateDirectory
 
 GIT = ("git", "-c", "user.name=b", "-c", "user.email=b@localhost", "-c", "commit.gpgsign=false")

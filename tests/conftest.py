@@ -17,7 +17,7 @@ from ironclaw_contracts.enums import Service
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
 from ironclaw_fleet.embedded.roles import ensure_database
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
-from ironclaw_fleet.local import free_port
+from ironclaw_fleet.ports import free_port
 from ironclaw_fleet.process import ProcessSpec
 from ironclaw_fleet.statedir import StateDirectory
 from tests.support.fleet import FleetUnderTest

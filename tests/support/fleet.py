@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ from ironclaw_chassis.identity import Identity
 from ironclaw_chassis.settings import ServiceSettings
 from ironclaw_contracts.enums import Service
 from ironclaw_fleet.cli.session import gateway
-from ironclaw_fleet.local import free_port_row
+from ironclaw_fleet.ports import free_port, free_port_row
 from ironclaw_fleet.statedir import StateDirectory
 
 _START_SECONDS = 60.0
@@ -117,6 +118,32 @@ class FleetUnderTest:
             os.kill(pid, number)
         return len(found)
 
+    @contextmanager
+    def stand_in(self, service: Service, **overrides: str) -> Iterator[subprocess.Popen[bytes]]:
+        """Run another process of a service, with the environment of the one that runs and these changes."""
+        raw = (Path("/proc") / str(self.pids(service)[0]) / "environ").read_bytes()
+        env = dict(line.split("=", 1) for line in raw.decode().split("\0") if "=" in line)
+        port = free_port()
+        env |= {f"IRONCLAW_{service.value.upper()}_PORT": str(port), **overrides}
+        with (self.state.logs / f"{service}-stand-in.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", f"ironclaw_{service.value}"], env=env, stdout=log, stderr=log
+            )
+        try:
+            deadline = time.monotonic() + _START_SECONDS
+            while not _answers(port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise AssertionError(f"no stand-in:\n{self.log(f'{service}-stand-in')}")
+                time.sleep(0.05)
+            yield process
+        finally:
+            process.kill()
+            process.wait(10)
+
+    def port_of(self, service: Service) -> int:
+        """The port of a service."""
+        return ServiceSettings(port_base=self.port_base).port_of(service)
+
     def log(self, name: str) -> str:
         """The end of a process's log."""
         path = self.state.logs / f"{name}.log"
@@ -153,3 +180,11 @@ class FleetUnderTest:
         settings = ServiceSettings(port_base=self.port_base)
         async with ServiceClient(Identity.load(service, self.state.keys), Addresses(settings, {})) as client:
             yield client
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=2) as response:
+            return response.status == 200
+    except OSError:
+        return False

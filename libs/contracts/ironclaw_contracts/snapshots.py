@@ -1,6 +1,6 @@
 """Snapshots of runs and orders: derived from events alone, in the transaction that appends them."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -114,6 +114,14 @@ class Lease(Struct, frozen=True):
     expires_at: datetime
     progressed_at: datetime | None = None
     """When the unit last got on with its work, as it says itself."""
+    lease_seconds: int | None = None
+
+
+def is_plausible(lease: Lease, now: datetime) -> bool:
+    """Tell whether a lease can end when it says: further ahead than twice its length, a clock went back."""
+    if lease.lease_seconds is None:
+        return True
+    return lease.expires_at <= now + timedelta(seconds=2 * lease.lease_seconds)
 
 
 PATROL_LEAD = "patrol"

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import secrets
-import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
@@ -16,11 +15,12 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ironclaw_chassis.identity import create_key
-from ironclaw_chassis.settings import PREFIX
+from ironclaw_chassis.settings import ADDRESS_NAMES, PREFIX
 from ironclaw_contracts.enums import SERVICE_PORTS, Service
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
 from ironclaw_fleet.embedded.roles import ServiceUrls, ensure_database, ensure_roles
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
+from ironclaw_fleet.ports import free_port, is_free, is_ready
 from ironclaw_fleet.process import ProcessSpec, ProcessState
 from ironclaw_fleet.secretfile import write_private
 from ironclaw_fleet.statedir import FleetRecord, StateDirectory
@@ -44,9 +44,9 @@ WITH_REDIS = frozenset(
 WITH_MODEL = frozenset({Service.CO, Service.WORKER})
 _MODEL_NAMES = ("IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IOINTELLIGENCE_API_KEY")
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_ADDRESSES = frozenset(ADDRESS_NAMES.values())
 _EXTRA_WORKER_PORTS = 100
 _MIGRATION_SECONDS = 60
-_ROW_FIRST, _ROW_LAST, _ROWS_TRIED = 18_000, 30_000, 50
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ class LocalFleet:
     async def start(self) -> None:
         """Start everything and return when every service is ready.
 
-        Raises `StartFailed`, `NotReady`, `NoBinaries` or `DataMismatch`, each with the next step.
+        Raises `StartFailed`, `NoFreePorts`, `NotReady`, `NoBinaries` or `DataMismatch`, with the next step.
         """
         self._check_ports()
         self._make_keys()
@@ -114,7 +114,7 @@ class LocalFleet:
         ports = {service.value: self._port(service) for service in SERVICES}
         ports |= {_worker_name(n): self._worker_port(n) for n in range(1, self._options.workers)}
         for service, port in ports.items():
-            if not _is_free(port):
+            if not is_free(port):
                 raise StartFailed(
                     f"port {port} for {service} is taken; stop what uses it, or choose others: --port-base"
                 )
@@ -219,6 +219,7 @@ class LocalFleet:
             name: value
             for name, value in self._environ.items()
             if name in _PASSED_ON
+            or name in _ADDRESSES
             or (name.startswith(PREFIX) and not name.startswith(others) and name not in _MODEL_NAMES)
         }
         env.pop("IRONCLAW_API_KEY", None)
@@ -260,40 +261,3 @@ async def _check_redis(url: str) -> None:
 
 def _module(service: Service) -> list[str]:
     return [sys.executable, "-m", f"ironclaw_{service.value}"]
-
-
-def free_port_row(length: int = 20) -> int:
-    """Return the first of a row of free loopback ports, below those that outgoing connections take."""
-    for _ in range(_ROWS_TRIED):
-        first = secrets.randbelow((_ROW_LAST - _ROW_FIRST) // length) * length + _ROW_FIRST
-        if all(_is_free(port) for port in range(first, first + length)):
-            return first
-    raise StartFailed(f"no {length} free ports in a row between {_ROW_FIRST} and {_ROW_LAST}")
-
-
-def free_port() -> int:
-    """Return a free loopback port, below those that outgoing connections take."""
-    return free_port_row(1)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-async def is_ready(port: int) -> bool:
-    """Ask a service's GET /ready."""
-    try:
-        async with asyncio.timeout(2):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-            status = await reader.readline()
-            writer.close()
-    except (OSError, TimeoutError):
-        return False
-    return b" 200 " in status

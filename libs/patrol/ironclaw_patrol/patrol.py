@@ -1,6 +1,7 @@
 """One patrol: look at every order that someone should be moving, and intervene where nobody does."""
 
 import asyncio
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -37,6 +38,7 @@ from ironclaw_patrol.rules import (
     losses,
 )
 from ironclaw_patrol.runs import RunWatch
+from ironclaw_patrol.suspicion import Suspicion
 
 log = structlog.get_logger()
 
@@ -74,6 +76,7 @@ class Patroller:
         self._to = watches
         self._limits = limits
         self._garrison_id = garrison_id
+        self._suspicion = Suspicion()
 
     async def look_at(self, order_id: str) -> Intervention | None:
         """Intervene in one order if a rule says so; what breakers hold waits for the next sweep."""
@@ -81,7 +84,7 @@ class Patroller:
             return None
         view = await self._ledger.order(order_id)
         decision = decide(view.order, view.lease, datetime.now(UTC), self._limits)
-        return await self._carry_out(decision, view.lease)
+        return await self._carry_out(view.order, decision, view.lease)
 
     async def sweep(self) -> None:
         """Look at all that a breaker holds, between the ticks."""
@@ -139,7 +142,7 @@ class Patroller:
                 continue
             figures["suspects"] += isinstance(decision, Suspect)
             try:
-                done = await self._carry_out(decision, lease)
+                done = await self._carry_out(order, decision, lease)
             except Problem as error:
                 figures["failed_interventions"] += 1
                 log.warning("intervention failed", order_id=order.order_id, reason=error.message)
@@ -150,7 +153,11 @@ class Patroller:
             held, datetime.now(UTC), self._to.recovery.reissue
         )
 
-    async def _carry_out(self, decision: Decision | None, lease: Lease | None) -> Intervention | None:
+    async def _carry_out(
+        self, order: OrderSnapshot, decision: Decision | None, lease: Lease | None
+    ) -> Intervention | None:
+        if not isinstance(decision, Suspect):
+            self._suspicion.clear(order.order_id)
         match decision:
             case Enqueue():
                 return await self._to.recovery.enqueue(decision)
@@ -166,9 +173,10 @@ class Patroller:
 
     async def _on_suspicion(self, suspect: Suspect, lease: Lease | None) -> Intervention | None:
         """Act on a silent unit: not before the second threshold, and not while anything of it moves."""
-        if not suspect.due:
-            return None
         order, now = suspect.order, datetime.now(UTC)
+        mark = (order.attempt, lease.expires_at if lease is not None else order.phase_since)
+        if self._suspicion.age(order.order_id, mark, time.monotonic()) < self._limits.suspect_seconds:
+            return None
         try:
             seen = await self._client.call(observer.INSPECT_ORDER, order_id=order.order_id)
         except Unavailable:
@@ -180,9 +188,13 @@ class Patroller:
             return None
         if seen is not None and seen.late_results:
             await self._to.recovery.begin(order, "lost_unit", suspect.reissue.reason, suspect.reissue)
-            adopted = await self._to.adoption.adopt(order, seen.late_results)
-            if adopted is not None:
-                return adopted
+            try:
+                adopted = await self._to.adoption.adopt(order, seen.late_results)
+            except Problem as error:
+                log.warning("finished work not adopted", order_id=order.order_id, reason=error.message)
+            else:
+                if adopted is not None:
+                    return adopted
         await self._mind_losses(order)
         return await self._to.recovery.reissue(suspect.reissue)
 

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ironclaw_contracts.enums import Cause, OrderPhase
-from ironclaw_contracts.snapshots import AttemptEnd, Lease, OrderSnapshot
+from ironclaw_contracts.snapshots import AttemptEnd, Lease, OrderSnapshot, is_plausible
 
 WATCHED_PHASES = frozenset(
     {
@@ -55,11 +55,10 @@ class Enqueue(Struct, frozen=True):
 
 
 class Suspect(Struct, frozen=True):
-    """The lease has run out. `due` is False during the first threshold, when nothing is done yet."""
+    """The lease has run out. Nothing is done before the second threshold (`suspicion`)."""
 
     order: OrderSnapshot
     silent_since: datetime
-    due: bool
     reissue: "Reissue"
 
 
@@ -147,13 +146,11 @@ def _in_hand(order: OrderSnapshot, lease: Lease | None, now: datetime, limits: T
         unit = order.unit_id
     else:
         silent_since, unit = lease.expires_at, lease.unit_id
-    if now <= silent_since:
+    if now <= silent_since and (lease is None or is_plausible(lease, now)):
         return None
     reason = f"unit {unit} let its lease of attempt {order.attempt} run out"
-    due = now > silent_since + timedelta(seconds=limits.suspect_seconds)
-    return Suspect(
-        order, silent_since, due, Reissue(order, "lost_unit", Cause.LOST_UNIT, reason, silent_since)
-    )
+    since = min(silent_since, now)
+    return Suspect(order, since, Reissue(order, "lost_unit", Cause.LOST_UNIT, reason, since))
 
 
 def _after_failure(order: OrderSnapshot, now: datetime, rule: Rule) -> Decision | None:

@@ -17,9 +17,9 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
 
     redis_url: str = "redis://127.0.0.1:6379"
     patrol_seconds: Positive = 15.0
-    watch_seconds: Positive = 2.0
-    lease_seconds: Annotated[int, Meta(ge=1)] = 10
-    suspect_seconds: Annotated[float, Meta(ge=0)] = 2.5
+    watch_seconds: Positive = 1.0
+    lease_seconds: Annotated[int, Meta(ge=1)] = 8
+    suspect_seconds: Annotated[float, Meta(ge=0)] = 3.0
     unclaimed_seconds: Annotated[int, Meta(ge=1)] = 5
     lead_seconds: Annotated[int, Meta(ge=1)] = 10
     probe_pause_seconds_max: Annotated[float, Meta(ge=2)] = 60.0

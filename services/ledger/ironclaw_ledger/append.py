@@ -263,7 +263,13 @@ class _Trial:
     def _lease_after(self, order: OrderSnapshot, payload: p.Payload, now: datetime) -> None:
         if isinstance(payload, p.OrderClaimed) and order.unit_id is not None:
             expires_at = now + timedelta(seconds=payload.lease_seconds)
-            self._leases[order.order_id] = Lease(order.order_id, order.attempt, order.unit_id, expires_at)
+            self._leases[order.order_id] = Lease(
+                order.order_id,
+                order.attempt,
+                order.unit_id,
+                expires_at,
+                lease_seconds=payload.lease_seconds,
+            )
         elif order.phase not in _HOLDING and (
             order.order_id in self._state.leases or order.order_id in self._leases
         ):

@@ -21,7 +21,7 @@ from ironclaw_contracts.errors import (
 )
 from ironclaw_contracts.events import EventType as E
 from ironclaw_contracts.events import NewEvent
-from ironclaw_contracts.snapshots import Lead, Lease, OrderSnapshot, RunSnapshot
+from ironclaw_contracts.snapshots import Lead, Lease, OrderSnapshot, RunSnapshot, is_plausible
 from ironclaw_contracts.transitions import FENCED, ORDER_TRANSITIONS
 
 _IN_HAND = frozenset({OrderPhase.CLAIMED, OrderPhase.RUNNING})
@@ -120,7 +120,7 @@ def check_order_event(
     attempt = payload.attempt if isinstance(payload, p.AttemptPayload) else order.attempt
     if event.type in FENCED and attempt != order.attempt:
         raise StaleAttempt(f"{event.type} of attempt {attempt}; order {order.order_id} is at {order.attempt}")
-    if event.type is not E.ORDER_REISSUED and attempt > order.attempt:
+    if event.type not in {E.ORDER_REISSUED, E.ORDER_ADOPTED} and attempt > order.attempt:
         raise Conflict(
             f"{event.type} of attempt {attempt}; order {order.order_id} is only at {order.attempt}"
         )
@@ -245,7 +245,12 @@ def _check_not_done(order: OrderSnapshot, event: NewEvent) -> None:
 
 def _check_not_held(order: OrderSnapshot, lease: Lease | None, now: datetime) -> None:
     """No one takes an order from a unit whose lease lives: a watchdog cannot kill healthy work."""
-    live = lease is not None and lease.attempt == order.attempt and lease.expires_at > now
+    live = (
+        lease is not None
+        and lease.attempt == order.attempt
+        and lease.expires_at > now
+        and is_plausible(lease, now)
+    )
     if order.phase in _IN_HAND and live and lease is not None:
         raise LeaseLive(
             f"unit {lease.unit_id} holds order {order.order_id} until {lease.expires_at.isoformat()}"

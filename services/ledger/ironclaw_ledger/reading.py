@@ -72,7 +72,14 @@ class Reader:
         """Prolong a lease. Raises `LeaseLost` when the attempt or the unit is no longer the holder."""
         expires_at = datetime.now(UTC) + timedelta(seconds=renewal.lease_seconds)
         lease = await self._store.renew(
-            Lease(order_id, renewal.attempt, renewal.unit_id, expires_at, renewal.progressed_at)
+            Lease(
+                order_id,
+                renewal.attempt,
+                renewal.unit_id,
+                expires_at,
+                renewal.progressed_at,
+                renewal.lease_seconds,
+            )
         )
         if lease is None:
             raise LeaseLost(

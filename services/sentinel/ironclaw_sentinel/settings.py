@@ -25,7 +25,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     failover: bool = True
     patrol_seconds: Annotated[float, Meta(gt=0)] = 15.0
     lead_seconds: Annotated[int, Meta(ge=1)] = 10
-    lease_seconds: Annotated[int, Meta(ge=1)] = 10
+    lease_seconds: Annotated[int, Meta(ge=1)] = 8
     webhook_url: str = ""
     webhook_secret: Secret = Secret("")
     webhook_tries_max: Annotated[int, Meta(ge=1, le=50)] = 8
@@ -44,7 +44,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     def patrol_limits(self) -> PatrolLimits:
         """The limits of the patrol that it runs on failover."""
         return PatrolLimits(
-            thresholds=Thresholds(unclaimed_seconds=5, lease_seconds=self.lease_seconds, suspect_seconds=2.5),
+            thresholds=Thresholds(unclaimed_seconds=5, lease_seconds=self.lease_seconds, suspect_seconds=3.0),
             breaker=BreakerLimits(),
             run_still_seconds=60,
         )

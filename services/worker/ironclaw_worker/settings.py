@@ -15,7 +15,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     redis_url: str = "redis://127.0.0.1:6379"
     units_max: int = 4
     poll_seconds: float = 0.01
-    lease_seconds: Annotated[int, Meta(ge=1)] = 10
+    lease_seconds: Annotated[int, Meta(ge=1)] = 8
     silence_seconds: Annotated[float, Meta(gt=1)] = 30.0
     model_base_url: str = DEFAULT_BASE_URL
     model_name: str = DEFAULT_MODEL

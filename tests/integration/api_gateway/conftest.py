@@ -26,7 +26,7 @@ from ironclaw_contracts.access import KeyRequest, NewKey
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import SERVICE_PORTS, Role, Service
 from ironclaw_fleet.cli.session import GatewayAddress, KeyCredentials
-from ironclaw_fleet.local import free_port_row
+from ironclaw_fleet.ports import free_port_row
 from ironclaw_ledger.app import compose as compose_ledger
 from ironclaw_ledger.settings import Settings as LedgerSettings
 

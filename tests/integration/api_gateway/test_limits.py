@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from ironclaw_api_gateway.limits import RateLimiter
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.errors import RateLimited, Unavailable
-from ironclaw_fleet.local import free_port
+from ironclaw_fleet.ports import free_port
 from tests.integration.api_gateway.conftest import OPERATOR, Site
 
 

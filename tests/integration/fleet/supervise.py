@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
-from ironclaw_fleet.local import free_port
+from ironclaw_fleet.ports import free_port
 from ironclaw_fleet.process import ProcessSpec
 from ironclaw_fleet.statedir import StateDirectory
 from ironclaw_fleet.supervisor import Supervisor

@@ -22,7 +22,7 @@ from ironclaw_fleet.embedded.placement import OUTSIDE, DataMismatch
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
 from ironclaw_fleet.embedded.privilege import NOBODY
 from ironclaw_fleet.embedded.roles import ensure_database, ensure_roles
-from ironclaw_fleet.local import free_port
+from ironclaw_fleet.ports import free_port
 from ironclaw_fleet.process import Phase
 from ironclaw_fleet.statedir import StateDirectory
 from ironclaw_fleet.supervisor import Supervisor

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
-from ironclaw_fleet.local import free_port
+from ironclaw_fleet.ports import free_port
 from ironclaw_fleet.process import Phase
 from ironclaw_fleet.statedir import StateDirectory
 from ironclaw_fleet.supervisor import Supervisor

@@ -17,7 +17,7 @@ from ironclaw_chassis.database import migrate
 from ironclaw_chassis.identity import Identity
 from ironclaw_chassis.secret import Secret
 from ironclaw_contracts.enums import Service
-from ironclaw_fleet.local import free_port
+from ironclaw_fleet.ports import free_port
 from ironclaw_ledger.app import compose
 from ironclaw_ledger.settings import Settings
 

@@ -15,7 +15,7 @@ from ironclaw_contracts.events import Event, NewEvent, new_event
 from ironclaw_contracts.events import EventType as E
 from ironclaw_contracts.snapshots import RunSnapshot
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
-from ironclaw_fleet.local import free_port
+from ironclaw_fleet.ports import free_port
 from ironclaw_fleet.statedir import StateDirectory
 from ironclaw_fleet.supervisor import Supervisor
 from ironclaw_ledger import audit, fold, stream

@@ -13,7 +13,7 @@ from ironclaw_fleet.cli.machine import running_fleet
 from ironclaw_fleet.cli.output import print_table, say
 from ironclaw_fleet.cli.progress import follow_run
 from ironclaw_fleet.cli.session import Failed, gateway
-from ironclaw_fleet.local import free_port_row
+from ironclaw_fleet.ports import free_port_row
 from ironclaw_fleet.statedir import StateDirectory
 
 _MESSAGE = "Summarize every document under docs/ and write one overview of the whole handbook."

@@ -55,6 +55,7 @@ async def running_fleet(
     from ironclaw_fleet.embedded.binaries import NoBinaries
     from ironclaw_fleet.embedded.postgres import DataMismatch
     from ironclaw_fleet.local import FleetOptions, LocalFleet, StartFailed
+    from ironclaw_fleet.ports import NoFreePorts
     from ironclaw_fleet.supervisor import NotReady
 
     _create(state)
@@ -70,7 +71,7 @@ async def running_fleet(
                 await fleet.stop()
     except FleetRuns as error:
         raise Failed(str(error), EXIT_USAGE) from error
-    except (StartFailed, NotReady, NoBinaries, DataMismatch, PermissionError) as error:
+    except (StartFailed, NoFreePorts, NotReady, NoBinaries, DataMismatch, PermissionError) as error:
         raise Failed(str(error)) from error
 
 

@@ -17,4 +17,4 @@ create table leads (
     expires_at timestamptz not null
 );
 
-alter table leases add column progressed_at timestamptz;
+alter table leases add column progressed_at timestamptz, add column lease_seconds integer;

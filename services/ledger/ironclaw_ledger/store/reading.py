@@ -55,7 +55,7 @@ select r.snapshot,
 from runs r where r.run_id = $1
 """
 _SELECT_ORDERS = """
-select o.snapshot, l.order_id, l.attempt, l.unit_id, l.expires_at, l.progressed_at
+select o.snapshot, l.order_id, l.attempt, l.unit_id, l.expires_at, l.progressed_at, l.lease_seconds
 from orders o left join leases l on l.order_id = o.order_id
 """
 # One statement; where somebody else holds the lead the update does nothing and the second half reads whose.
@@ -266,13 +266,15 @@ class Store:
     async def renew(self, lease: Lease) -> Lease | None:
         """Prolong a lease that is still the unit's; None when it is not."""
         row = await self._fetchrow(
-            "update leases set expires_at = $4, progressed_at = greatest(progressed_at, $5)"
+            "update leases set expires_at = $4, progressed_at = greatest(progressed_at, $5),"
+            " lease_seconds = $6"
             " where order_id = $1 and attempt = $2 and unit_id = $3 returning *",
             lease.order_id,
             lease.attempt,
             lease.unit_id,
             lease.expires_at,
             lease.progressed_at,
+            lease.lease_seconds,
         )
         return lease_of(row) if row else None
 

@@ -15,7 +15,14 @@ decode_escalation = msgspec.json.Decoder(Escalation).decode
 
 def lease_of(row: Any) -> Lease:
     """Return a row of leases."""
-    return Lease(row["order_id"], row["attempt"], row["unit_id"], row["expires_at"], row["progressed_at"])
+    return Lease(
+        row["order_id"],
+        row["attempt"],
+        row["unit_id"],
+        row["expires_at"],
+        row["progressed_at"],
+        row["lease_seconds"],
+    )
 
 
 def lead_of(row: Any) -> Lead:

@@ -18,22 +18,22 @@ CHANNEL = "ironclaw_ledger"
 _LOAD = """
 with held as (select * from leases where order_id = any($2) order by order_id for update)
 select 'head' as kind, null as id, seq, hash as text, null::timestamptz as at, null::integer as attempt,
-       null::bytea as fingerprint
+       null::bytea as fingerprint, null::integer as seconds
 from (select seq, hash from events order by seq desc limit 1) head
 union all
-select 'known', event_id, seq, hash, ts, null, fingerprint from events where event_id = any($1)
+select 'known', event_id, seq, hash, ts, null, fingerprint, null from events where event_id = any($1)
 union all
-select 'order', order_id, null, snapshot, null, null, null from orders where order_id = any($2)
+select 'order', order_id, null, snapshot, null, null, null, null from orders where order_id = any($2)
 union all
-select 'run', run_id, null, snapshot, null, null, null from runs
+select 'run', run_id, null, snapshot, null, null, null, null from runs
 where run_id in (select unnest($3::text[]) union select run_id from orders where order_id = any($2))
 union all
-select 'lease', order_id, null, unit_id, expires_at, attempt, null from held
+select 'lease', order_id, null, unit_id, expires_at, attempt, null, lease_seconds from held
 union all
-select 'escalation', escalation_id, null, snapshot, null, null, null from escalations
+select 'escalation', escalation_id, null, snapshot, null, null, null, null from escalations
 where escalation_id = any($4)
 union all
-select 'lead', service, null, holder, expires_at, null, null from leads where lead_id = $5
+select 'lead', service, null, holder, expires_at, null, null, null from leads where lead_id = $5
 """
 # The other replicas hear of it when the transaction commits.
 _INSERT_EVENTS = """
@@ -60,10 +60,11 @@ set phase = excluded.phase, status = excluded.status, last_seq = excluded.last_s
     snapshot = excluded.snapshot
 """
 _UPSERT_LEASES = """
-insert into leases (order_id, attempt, unit_id, expires_at)
-select * from unnest($1::text[], $2::integer[], $3::text[], $4::timestamptz[])
+insert into leases (order_id, attempt, unit_id, expires_at, lease_seconds)
+select * from unnest($1::text[], $2::integer[], $3::text[], $4::timestamptz[], $5::integer[])
 on conflict (order_id) do update
-set attempt = excluded.attempt, unit_id = excluded.unit_id, expires_at = excluded.expires_at
+set attempt = excluded.attempt, unit_id = excluded.unit_id, expires_at = excluded.expires_at,
+    lease_seconds = excluded.lease_seconds, progressed_at = null
 """
 
 
@@ -109,7 +110,10 @@ class Transaction:
             head=head["text"] if head else GENESIS_HASH,
             runs={run.run_id: run for run in runs},
             orders=orders,
-            leases={r["id"]: Lease(r["id"], r["attempt"], r["text"], r["at"]) for r in of["lease"]},
+            leases={
+                r["id"]: Lease(r["id"], r["attempt"], r["text"], r["at"], lease_seconds=r["seconds"])
+                for r in of["lease"]
+            },
             known={
                 row["id"]: (
                     row["fingerprint"],
@@ -177,6 +181,7 @@ class Transaction:
                 [lease.attempt for lease in held],
                 [lease.unit_id for lease in held],
                 [lease.expires_at for lease in held],
+                [lease.lease_seconds for lease in held],
             )
 
 
