@@ -5,8 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := $(wildcard libs/* services/*)
 STAMP := $(VENV)/.installed
+SEEDS ?= 1,2,3,4,5
+FAULTS ?= 20
 
-.PHONY: help install demo up down test check bench format lock clean
+.PHONY: help install demo up down test chaos trust check bench format lock clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +34,12 @@ down: $(STAMP) ## Stop a running fleet
 
 test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git
 	@$(BIN)/python -m pytest
+
+chaos: $(STAMP) ## Harm a fleet at random: SEEDS=1,2,3 FAULTS=20 (a seed gives the same storm again)
+	@IRONCLAW_STORM_SEEDS=$(SEEDS) IRONCLAW_STORM_FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/chaos/test_storm.py -s
+
+trust: $(STAMP) ## Run every test of trust at its full count (docs/trust.md)
+	@IRONCLAW_TRUST_FULL=1 IRONCLAW_STORM_SEEDS=$(SEEDS) $(BIN)/python -m pytest -m trust -v
 
 check: $(STAMP) ## Format, lint, strict types, import rules
 	@$(BIN)/ruff format --check .

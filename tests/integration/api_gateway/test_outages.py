@@ -89,6 +89,8 @@ async def test_given_no_other_service_when_each_endpoint_is_called_then_503_with
     bodies = {
         api.CHAT: b'{"message": "x"}',
         api.CANCEL_RUN: b"{}",
+        api.ACK_ESCALATION: b"{}",
+        api.RESTORE_SALVAGE: b"{}",
         api.OPEN_THEATER: b'{"theater_id": "t"}',
         api.INTEGRATE: b'{"theater_id": "t", "order_id": "o"}',
     }
