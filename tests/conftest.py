@@ -59,27 +59,29 @@ def _wait(spec: ProcessSpec) -> None:
     asyncio.run(ready())
 
 
-def _open_folder() -> Path:
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
     """A folder that every user can pass through: PostgreSQL runs as nobody when the tests run as root."""
     folder = Path(tempfile.mkdtemp(prefix="ironclaw-test-", dir="/tmp"))
     folder.chmod(0o711)
-    return folder
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def open_root() -> Iterator[Path]:
     """The session's own folder for servers and fleets. pytest's are closed to other users."""
-    folder = _open_folder()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture
 def open_path() -> Iterator[Path]:
     """A test's own folder for a fleet."""
-    folder = _open_folder()
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with open_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import time
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -118,11 +119,12 @@ class ServiceClient:
         self, endpoint: Endpoint[Any, Any, Any], body: object, query: object, path: dict[str, str]
     ) -> bytes:
         attempts = _ATTEMPTS_MAX if endpoint.idempotent else 1
+        deadline = time.monotonic() + endpoint.timeout_seconds  # of all tries together: callers wait for them
         for attempt in range(1, attempts + 1):
             try:
                 return await self._once(endpoint, body, query, path)
             except Unavailable:
-                if attempt == attempts:
+                if attempt == attempts or time.monotonic() >= deadline:
                     raise
                 await asyncio.sleep(_BACKOFF_SECONDS * 2**attempt * (0.5 + random.random()))  # noqa: S311
         raise AssertionError("unreachable")

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from ironclaw_contracts.endpoints.ledger import EventsQuery
 from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.events import Event, EventType
 from ironclaw_contracts.snapshots import OrderSnapshot
-from tests.conftest import _open_folder
+from tests.conftest import open_folder
 from tests.support.fleet import FleetUnderTest
 from tests.support.model_server import ModelServer
 from tests.support.waiting import until
@@ -85,14 +84,13 @@ def provider() -> Provider:
 @pytest.fixture(scope="package")
 def quick(provider: Provider) -> Iterator[FleetUnderTest]:
     """The fleet."""
-    root = _open_folder()
-    with ModelServer(provider) as server:
+    with open_folder() as root, ModelServer(provider) as server:
         environ = {
             **QUICK,
             "IRONCLAW_MODEL_BASE_URL": server.url,
             "IOINTELLIGENCE_API_KEY": "k" * 20,
         }
-        with FleetUnderTest.started(Path(root) / "fleet", environ) as fleet:
+        with FleetUnderTest.started(root / "fleet", environ) as fleet:
             yield fleet
 
 

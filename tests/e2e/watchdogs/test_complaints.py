@@ -15,7 +15,6 @@ from ironclaw_contracts.endpoints.vault import TheaterRequest
 from ironclaw_contracts.enums import OrderPhase, RunStatus, Service
 from ironclaw_contracts.events import EventType
 from ironclaw_contracts.plan import OnOrderFailure
-from tests.conftest import _open_folder
 from tests.e2e.watchdogs.conftest import QUICK, Gate, Provider, ask, events_of, only_order
 from tests.support.fleet import FleetUnderTest
 from tests.support.git import git
@@ -64,10 +63,9 @@ async def test_a_unit_that_says_done_without_doing_it_is_found_out(quick: FleetU
     assert (invalid["planted"], invalid["missed"], invalid["right"]) == (1, 0, 1)
 
 
-async def test_a_merge_queue_does_not_sleep_because_a_notification_was_lost() -> None:
+async def test_a_merge_queue_does_not_sleep_because_a_notification_was_lost(open_path: Path) -> None:
     """Every notification of the fleet is lost, and integration's own timer is off: it merges all the same."""
-    root = _open_folder()
-    fleet = FleetUnderTest(root / "fleet", QUICK, ())
+    fleet = FleetUnderTest(open_path / "fleet", QUICK, ())
     with Proxy(fleet.port_of(Service.LEDGER), swallow=b"GET /events/stream") as ledger:
         fleet.environ |= {
             "IRONCLAW_LEDGER_URL": ledger.url,

@@ -8,6 +8,7 @@ import json
 import signal
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,6 @@ from ironclaw_contracts.errors import Authority, Conflict, Forbidden
 from ironclaw_contracts.events import EventType, new_event
 from ironclaw_contracts.payloads import EscalationRaised, PatrolTick
 from ironclaw_contracts.snapshots import PATROL_LEAD
-from tests.conftest import _open_folder
 from tests.e2e.watchdogs.conftest import QUICK, Gate, Provider, ask, events_of, only_order
 from tests.support.fleet import FleetUnderTest
 from tests.support.git import git
@@ -204,14 +204,16 @@ class Receiver:
         return f"http://127.0.0.1:{self.server.server_address[1]}/alerts"
 
 
-async def test_given_a_webhook_when_something_cannot_wait_then_it_is_sent_signed_and_tried_again() -> None:
+async def test_given_a_webhook_when_something_cannot_wait_then_it_is_sent_signed_and_tried_again(
+    open_path: Path,
+) -> None:
     receiver = Receiver()
     environ = {
         **QUICK,
         "IRONCLAW_SENTINEL_WEBHOOK_URL": receiver.url,
         "IRONCLAW_SENTINEL_WEBHOOK_SECRET": "whsec-of-the-test",
     }
-    with FleetUnderTest.started(_open_folder() / "fleet", environ) as fleet:
+    with FleetUnderTest.started(open_path / "fleet", environ) as fleet:
         async with fleet.as_service(Service.OBSERVER) as client:
             for severity, route in ((Severity.LOW, "log"), (Severity.CRITICAL, "webhook")):
                 raised = EscalationRaised(severity=severity, subject="x", route=route, reason="look here")
