@@ -177,11 +177,16 @@ def table(seed: int, injected: list[Injected]) -> str:
     return "\n".join(rows)
 
 
-def unreachable_commits(repo_path: Path) -> list[str]:
-    """Return the commits of units that neither the mainline, nor a branch, nor a kept ref holds."""
-    lost = git(repo_path, "fsck", "--unreachable", "--no-reflogs", "--no-progress").splitlines()
-    commits = [line.split()[-1] for line in lost if " commit " in line]
+def lost_commits(repo_path: Path) -> list[str]:
+    """Return the commits of units whose content no ref holds.
+
+    A unit that is killed between writing a commit and moving its branch leaves an object that nothing ever
+    named; its files are in the worktree still, and the salvage of that has the same tree.
+    """
+    found = git(repo_path, "fsck", "--unreachable", "--no-reflogs", "--no-progress").splitlines()
+    commits = [line.split()[-1] for line in found if " commit " in line]
     if not commits:
         return []
-    authors = git(repo_path, "show", "-s", "--format=%H %ae", *commits).splitlines()
-    return [line.split()[0] for line in authors if "assault_" in line]
+    kept = set(git(repo_path, "log", "--all", "--format=%T").split())
+    shown = git(repo_path, "show", "-s", "--format=%H %T %ae", *commits).splitlines()
+    return [line for line in shown if "assault_" in line and line.split()[1] not in kept]

@@ -23,7 +23,7 @@ from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.plan import Budget
 from ironclaw_contracts.snapshots import RunView
 from ironclaw_contracts.transitions import TERMINAL_PHASES
-from tests.chaos.faults import FAULTS, Storm, table, unreachable_commits
+from tests.chaos.faults import FAULTS, Storm, lost_commits, table
 from tests.support.fleet import FleetUnderTest
 from tests.support.git import git
 from tests.support.waiting import ended, until
@@ -141,7 +141,7 @@ async def check_everything(
         return not list(Path(theater.worktrees_path).glob("order_*")) or None
 
     await until(tidied, 60, "the removal of the worktrees")
-    assert unreachable_commits(Path(theater.repo_path)) == []
+    assert lost_commits(Path(theater.repo_path)) == []
     rebuilt = await client.call(api.REBUILD)
     assert rebuilt.differing == []
     page = await client.call(api.LIST_RUNS)
