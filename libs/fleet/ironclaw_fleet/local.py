@@ -35,13 +35,16 @@ SERVICES: tuple[Service, ...] = (
     Service.INTEGRATION,
     Service.DUTY_OFFICER,
     Service.SENTINEL,
+    Service.OPENCLAWDBOT,
     Service.API_GATEWAY,
 )
-WITH_DATABASE = frozenset({Service.LEDGER, Service.API_GATEWAY})
+WITH_DATABASE = frozenset({Service.LEDGER, Service.API_GATEWAY, Service.CO, Service.OPENCLAWDBOT})
 WITH_REDIS = frozenset(
     {Service.API_GATEWAY, Service.CO, Service.WORKER, Service.DUTY_OFFICER, Service.SENTINEL}
 )
 WITH_MODEL = frozenset({Service.CO, Service.WORKER})
+WITH_SIGNING = frozenset({Service.CO, Service.OPENCLAWDBOT})
+_SIGNING_NAMES = ("MILESTONE_SIGNING_SECRET", "MILESTONE_SIGNING_SECRET_FILE")
 _MODEL_NAMES = ("IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IOINTELLIGENCE_API_KEY")
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _ADDRESSES = frozenset(ADDRESS_NAMES.values())
@@ -124,6 +127,8 @@ class LocalFleet:
             create_key(self.state.keys, service.value)
         if not self.state.operator_key.exists():
             write_private(self.state.operator_key, f"ick_operator_{secrets.token_urlsafe(32)}")
+        if not self.state.signing_secrets.exists():
+            write_private(self.state.signing_secrets, secrets.token_urlsafe(32))
 
     async def _databases(self) -> dict[Service, ServiceUrls]:
         """Return how each service with tables reaches its own schema."""
@@ -196,6 +201,9 @@ class LocalFleet:
             env["REDIS_URL"] = redis_url
         if service in WITH_MODEL:
             env |= {name: self._environ[name] for name in _MODEL_NAMES if self._environ.get(name)}
+        if service in WITH_SIGNING:
+            env["MILESTONE_SIGNING_SECRET_FILE"] = str(self.state.signing_secrets)
+            env |= {name: self._environ[name] for name in _SIGNING_NAMES if self._environ.get(name)}
         if service is Service.API_GATEWAY:
             env[f"{own}BOOTSTRAP_KEY_FILE"] = str(self.state.operator_key)
         if service is Service.VAULT and self._options.allowed_roots:

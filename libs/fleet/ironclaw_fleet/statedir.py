@@ -51,6 +51,11 @@ class StateDirectory:
         """The secret of the operator's API key."""
         return self.keys / "operator.apikey"
 
+    @property
+    def signing_secrets(self) -> Path:
+        """The secrets that sign milestones and demand, the newest first."""
+        return self.keys / "milestone-signing.secrets"
+
     def create(self) -> None:
         """Make the folders, private to us; parents keep their modes.
 

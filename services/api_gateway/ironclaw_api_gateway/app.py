@@ -7,6 +7,7 @@ from ironclaw_api_gateway.endings import Endings
 from ironclaw_api_gateway.following import Following
 from ironclaw_api_gateway.parts import Gateway
 from ironclaw_api_gateway.routes.operations import add_operation_routes
+from ironclaw_api_gateway.routes.telling import add_telling_routes
 from ironclaw_api_gateway.routes.watch import add_watch_routes
 from ironclaw_api_gateway.routes.work import add_work_routes
 from ironclaw_api_gateway.settings import Settings
@@ -28,6 +29,7 @@ def compose(settings: Settings) -> Litestar:
     add_work_routes(routes, client, Chat(client, endings), Following(ledger, settings.streams_max))
     add_operation_routes(routes, client, gateway)
     add_watch_routes(routes, client)
+    add_telling_routes(routes, client)
     return create_app(
         routes,
         gateway,

@@ -20,6 +20,7 @@ from ironclaw_co.commander import Commander
 from ironclaw_co.dispatcher import Dispatcher
 from ironclaw_co.drafting import Drafter
 from ironclaw_co.model_planner import ModelPlanner
+from ironclaw_co.parts import Parts
 from ironclaw_co.routes import build_routes
 from ironclaw_co.settings import Settings
 from ironclaw_co.sweep import RunSweep
@@ -59,6 +60,8 @@ def compose(settings: Settings) -> Litestar:
         in_flight_max=settings.in_flight_max,
     )
 
+    parts = Parts(settings, ledger)
+
     async def advance(run_id: str) -> None:
         await commander.advance(run_id)
 
@@ -70,6 +73,7 @@ def compose(settings: Settings) -> Litestar:
             await stack.enter_async_context(client)
             await stack.enter_async_context(queue)
             stack.push_async_callback(model.aclose)
+            await stack.enter_async_context(parts.open())
             await stack.enter_async_context(reconciler.running())
             await stack.enter_async_context(background(hint_from_ledger(ledger, reconciler, HINTS, "run_id")))
             yield
@@ -82,9 +86,10 @@ def compose(settings: Settings) -> Litestar:
             Admission(client, ledger, settings.default_theater, settings.garrison_id),
             commander,
             Acknowledging(ledger, settings.garrison_id),
+            parts,
             reconciler,
         ),
         ServiceAuthenticator(TokenVerifier.load(Service.CO, settings.keys)),
         lifespan=lifespan,
-        checks={"queue": queue.ping, "ledger": reach_ledger},
+        checks={"queue": queue.ping, "ledger": reach_ledger, "database": parts.ping},
     )

@@ -5,6 +5,7 @@ from ironclaw_chassis.routes import Call, Routes
 from ironclaw_co.acknowledging import Acknowledging
 from ironclaw_co.admission import Admission
 from ironclaw_co.commander import Commander
+from ironclaw_co.parts import Parts
 from ironclaw_co.progress import IN_FLIGHT
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import co as api
@@ -14,7 +15,11 @@ from ironclaw_contracts.snapshots import RunSnapshot, RunView
 
 
 def build_routes(
-    admission: Admission, commander: Commander, acknowledging: Acknowledging, reconciler: Reconciler
+    admission: Admission,
+    commander: Commander,
+    acknowledging: Acknowledging,
+    parts: Parts,
+    reconciler: Reconciler,
 ) -> Routes:
     """Return co's routes."""
     routes = Routes(Service.CO)
@@ -52,6 +57,18 @@ def build_routes(
     @routes.serve(api.ACK_ESCALATION)
     async def ack_escalation(call: Call[api.Acknowledgement, Nothing]) -> api.Acknowledged:
         return await acknowledging.acknowledge(call.path["escalation_id"], call.body)
+
+    @routes.serve(api.LIST_OUTBOX)
+    async def list_outbox(call: Call[Nothing, api.OutboxQuery]) -> api.OutboxPage:
+        return await parts.publishing.listed(call.query)
+
+    @routes.serve(api.REDELIVER)
+    async def redeliver(call: Call[api.Redelivery, Nothing]) -> api.OutboxPage:
+        return await parts.publishing.redeliver(call.body)
+
+    @routes.serve(api.EMIT_MILESTONE)
+    async def emit_milestone(call: Call[api.HandMade, Nothing]) -> api.OutboxPage:
+        return await parts.publishing.emit(call.body)
 
     return routes
 

@@ -2,12 +2,14 @@
 
 from ironclaw_chassis.model import DEFAULT_BASE_URL, DEFAULT_MODEL
 from ironclaw_chassis.secret import Secret
-from ironclaw_chassis.settings import ServiceSettings
+from ironclaw_chassis.settings import DatabaseSettings
 
 
-class Settings(ServiceSettings, frozen=True, kw_only=True):
+class Settings(DatabaseSettings, frozen=True, kw_only=True):
     """What co reads from the environment; the table is in docs/settings.md."""
 
+    signing_secret: Secret = Secret("")
+    signing_secret_file: str = ""
     redis_url: str = "redis://127.0.0.1:6379"
     default_theater: str = "main"
     model_base_url: str = DEFAULT_BASE_URL

@@ -91,6 +91,8 @@ async def test_given_no_other_service_when_each_endpoint_is_called_then_503_with
         api.CANCEL_RUN: b"{}",
         api.ACK_ESCALATION: b"{}",
         api.RESTORE_SALVAGE: b"{}",
+        api.REDELIVER_MILESTONES: b"{}",
+        api.EMIT_MILESTONE: b'{"scope": "s", "claim": "c"}',
         api.OPEN_THEATER: b'{"theater_id": "t"}',
         api.INTEGRATE: b'{"theater_id": "t", "order_id": "o"}',
     }

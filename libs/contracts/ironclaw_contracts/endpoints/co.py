@@ -1,6 +1,6 @@
 """The commanding officer's endpoints (seed 3.2)."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -8,6 +8,8 @@ from ironclaw_contracts.artifacts import Artifact, Constraints, Line, Text
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.enums import RunStatus, Service
 from ironclaw_contracts.ids import Id
+from ironclaw_contracts.milestones import Evidence
+from ironclaw_contracts.outbox import Outgoing, OutgoingStatus
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
 from ironclaw_contracts.snapshots import RunSnapshot
 
@@ -67,6 +69,37 @@ class Acknowledged(Struct, frozen=True):
     escalation_id: str
     acked_by: str
     note: str
+
+
+class OutboxQuery(Struct, frozen=True):
+    status: OutgoingStatus | None = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 50
+
+
+class OutboxPage(Struct, frozen=True):
+    """Records of the outbox, newest first."""
+
+    records: list[Outgoing]
+
+
+class Redelivery(Struct, frozen=True):
+    """Which dead letter to deliver again; all of them by default."""
+
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=500)] | None = None
+
+
+Words = Annotated[str, Meta(min_length=1, max_length=2_000, pattern=r"\S")]
+
+
+class HandMade(Struct, frozen=True, kw_only=True):
+    """A milestone that an operator publishes; the same `milestone_id` again is published once."""
+
+    scope: Words
+    claim: Words
+    next_action: Words = "None."
+    risk_status: Literal["on-track", "at-risk", "blocked", "completed"] = "on-track"
+    evidence: list[Evidence] = field(default_factory=list[Evidence])
+    milestone_id: Id | None = None
 
 
 CREATE_RUN = Endpoint(
@@ -133,6 +166,40 @@ ACK_ESCALATION = Endpoint(
     answer=Acknowledged,
     callers=frozenset({Service.API_GATEWAY}),
 )
+LIST_OUTBOX = Endpoint(
+    service=Service.CO,
+    name="list_outbox",
+    method="GET",
+    path="/outbox",
+    summary="Milestones and demand summaries on their way, newest first.",
+    body=Nothing,
+    query=OutboxQuery,
+    answer=OutboxPage,
+    callers=frozenset({Service.API_GATEWAY}),
+)
+REDELIVER = Endpoint(
+    service=Service.CO,
+    name="redeliver",
+    method="POST",
+    path="/outbox/redeliver",
+    summary="Deliver dead letters again.",
+    body=Redelivery,
+    query=Nothing,
+    answer=OutboxPage,
+    callers=frozenset({Service.API_GATEWAY}),
+)
+EMIT_MILESTONE = Endpoint(
+    service=Service.CO,
+    name="emit_milestone",
+    method="POST",
+    path="/milestones",
+    summary="Publish a milestone by hand.",
+    body=HandMade,
+    query=Nothing,
+    answer=OutboxPage,
+    callers=frozenset({Service.API_GATEWAY}),
+    idempotent=False,
+)
 ENDPOINTS = (
     CREATE_RUN,
     PLAN_RUN,
@@ -140,4 +207,7 @@ ENDPOINTS = (
     SYNTHESIZE_RUN,
     CANCEL_RUN,
     ACK_ESCALATION,
+    LIST_OUTBOX,
+    REDELIVER,
+    EMIT_MILESTONE,
 )

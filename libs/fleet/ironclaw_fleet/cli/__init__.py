@@ -16,10 +16,13 @@ _INTERRUPTED = 130
 def build_app() -> App:
     """Return the command with all its verbs."""
     from ironclaw_fleet.cli import machine, operate, schema, watch, work
+    from ironclaw_fleet.cli.conformance import conformance
     from ironclaw_fleet.cli.escalations import escalations
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
+    from ironclaw_fleet.cli.milestones import milestones
     from ironclaw_fleet.cli.salvage import salvage
+    from ironclaw_fleet.cli.secrets import secrets
     from ironclaw_fleet.cli.theater import theater
 
     app = App(name="ironclaw", help=__doc__, version="0.1.0", help_format="plaintext")
@@ -37,7 +40,7 @@ def build_app() -> App:
         app.command(verb)
     for verb in (watch.patrol, watch.audit, watch.recover, watch.grades, watch.drill):
         app.command(verb)
-    for group in (theater, ledger, keys, escalations, salvage):
+    for group in (theater, ledger, keys, escalations, salvage, milestones, secrets, conformance):
         app.command(group)
     return app
 

@@ -1,13 +1,18 @@
 """The main job, shown and proven: a chat over real documents becomes merged work and an answer."""
 
+import asyncio
 import time
 from pathlib import Path
 
+import aiohttp
+
 from ironclaw_chassis.client import ServiceClient
+from ironclaw_chassis.settings import ServiceSettings
 from ironclaw_contracts.chain import verify_lines
 from ironclaw_contracts.endpoints import api_gateway as api
+from ironclaw_contracts.endpoints.openclawdbot import LATEST_MILESTONES
 from ironclaw_contracts.endpoints.vault import LogQuery, TheaterRequest
-from ironclaw_contracts.enums import OrderPhase, RunStatus
+from ironclaw_contracts.enums import OrderPhase, RunStatus, Service
 from ironclaw_contracts.snapshots import RunView
 from ironclaw_fleet.cli.machine import running_fleet
 from ironclaw_fleet.cli.output import print_table, say
@@ -18,6 +23,9 @@ from ironclaw_fleet.statedir import StateDirectory
 
 _MESSAGE = "Summarize every document under docs/ and write one overview of the whole handbook."
 _THEATER = "handbook"
+_FEED_MAX = 50
+_FEED_SECONDS = 20.0
+_POLL_SECONDS = 0.1
 
 
 async def demo(*, source: Path = Path("examples/handbook"), message: str = _MESSAGE) -> None:
@@ -34,15 +42,17 @@ async def demo(*, source: Path = Path("examples/handbook"), message: str = _MESS
     state = StateDirectory(state.path / "demo")
     started = time.monotonic()
     say("Starting a fleet on embedded PostgreSQL and Valkey")
+    port_base = free_port_row()
     async with running_fleet(
-        state, port_base=free_port_row(), workers=1, allowed_roots=(source.absolute(),), quiet=True
+        state, port_base=port_base, workers=1, allowed_roots=(source.absolute(),), quiet=True
     ):
         say(f"  ready in {time.monotonic() - started:.1f} s, state in {state.path}")
         async with gateway(state.path) as client:
-            await _run(client, source, message)
+            view = await _run(client, source, message)
+        await _show_feed(ServiceSettings(port_base=port_base).port_of(Service.OPENCLAWDBOT), view)
 
 
-async def _run(client: ServiceClient, source: Path, message: str) -> None:
+async def _run(client: ServiceClient, source: Path, message: str) -> RunView:
     request = TheaterRequest(theater_id=_THEATER, import_path=str(source.absolute()))
     theater = await client.call(api.OPEN_THEATER, request)
     say(f"  theater {theater.theater_id}: {theater.repo_path}\n\n> {message}\n")
@@ -59,6 +69,7 @@ async def _run(client: ServiceClient, source: Path, message: str) -> None:
     say("\nArtifacts")
     print_table(("bytes", "path"), [(a.size, a.path) for a in view.run.artifacts])
     await _prove(client, view, took)
+    return view
 
 
 async def _prove(client: ServiceClient, view: RunView, took: float) -> None:
@@ -76,3 +87,23 @@ async def _prove(client: ServiceClient, view: RunView, took: float) -> None:
         raise Failed(f"the chain is broken: {online.reason or offline.reason}")
     if view.run.status is not RunStatus.COMPLETE or merged != len(view.orders) or merged == 0:
         raise Failed(f"not everything was merged: {view.run.reason}")
+
+
+async def _show_feed(port: int, view: RunView) -> None:
+    """Print the run's own milestones from openclawdbot's feed; the fleet tells them without being asked."""
+    url = f"http://127.0.0.1:{port}{LATEST_MILESTONES.path}?limit={_FEED_MAX}"
+    subjects = {view.run.run_id, *(order.order_id for order in view.orders)}
+    wanted = min(len(subjects), _FEED_MAX)
+    claims: list[str] = []
+    deadline = time.monotonic() + _FEED_SECONDS
+    async with aiohttp.ClientSession() as session:
+        while len(claims) < wanted and time.monotonic() < deadline:
+            async with session.get(url) as response:
+                items = (await response.json())["items"]
+            claims = [item["claim"] for item in items if subjects & set(item["claim"].split())]
+            await asyncio.sleep(_POLL_SECONDS)
+    say("\nMilestones in the feed, newest first")
+    for claim in claims:
+        say(f"  {claim}")
+    if len(claims) < wanted:
+        raise Failed(f"{len(claims)} of {wanted} milestones arrived; see: ironclaw milestones list")

@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
 from ironclaw_contracts.chain import ExportedEvent, Verification
 from ironclaw_contracts.endpoint import OPERATORS, Endpoint, Nothing
-from ironclaw_contracts.endpoints.co import Acknowledged
+from ironclaw_contracts.endpoints.co import Acknowledged, HandMade, OutboxPage, OutboxQuery, Redelivery
 from ironclaw_contracts.endpoints.duty_officer import Grades, GradesQuery, Intervention, Patrol
 from ironclaw_contracts.endpoints.integration import IntegrationAnswer, IntegrationRequest
 from ironclaw_contracts.endpoints.ledger import (
@@ -227,6 +227,40 @@ RESTORE_SALVAGE = Endpoint(
     callers=OPERATORS,
     timeout_seconds=30.0,
 )
+LIST_MILESTONES = Endpoint(
+    service=Service.API_GATEWAY,
+    name="list_milestones",
+    method="GET",
+    path="/milestones",
+    summary="Milestones and demand summaries on their way, newest first.",
+    body=Nothing,
+    query=OutboxQuery,
+    answer=OutboxPage,
+    callers=OPERATORS,
+)
+REDELIVER_MILESTONES = Endpoint(
+    service=Service.API_GATEWAY,
+    name="redeliver_milestones",
+    method="POST",
+    path="/milestones/redeliver",
+    summary="Deliver dead letters again.",
+    body=Redelivery,
+    query=Nothing,
+    answer=OutboxPage,
+    callers=OPERATORS,
+)
+EMIT_MILESTONE = Endpoint(
+    service=Service.API_GATEWAY,
+    name="emit_milestone",
+    method="POST",
+    path="/milestones",
+    summary="Publish a milestone by hand.",
+    body=HandMade,
+    query=Nothing,
+    answer=OutboxPage,
+    callers=OPERATORS,
+    idempotent=False,
+)
 INTEGRATE = Endpoint(
     service=Service.API_GATEWAY,
     name="integrate",
@@ -300,6 +334,9 @@ ENDPOINTS = (
     LIST_SALVAGE,
     SHOW_SALVAGE,
     RESTORE_SALVAGE,
+    LIST_MILESTONES,
+    REDELIVER_MILESTONES,
+    EMIT_MILESTONE,
     INTEGRATE,
     CREATE_KEY,
     LIST_KEYS,

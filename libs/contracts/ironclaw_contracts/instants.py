@@ -1,0 +1,23 @@
+"""Instants of foreign systems: ISO 8601 with a date, a time and a zone."""
+
+import re
+from datetime import UTC, datetime
+
+_INSTANT = re.compile(
+    r"\A(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)\Z", re.ASCII
+)
+
+
+def parse_instant(text: object) -> datetime | None:
+    """Return an instant in UTC; None for what is not an ISO 8601 instant."""
+    if not isinstance(text, str) or _INSTANT.match(text.strip()) is None:
+        return None
+    try:
+        return datetime.fromisoformat(text.strip().replace("Z", "+00:00")).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def format_instant(moment: datetime) -> str:
+    """Return an instant as ECMAScript's `toISOString` prints it: UTC, milliseconds, Z."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

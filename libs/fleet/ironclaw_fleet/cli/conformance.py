@@ -1,0 +1,59 @@
+"""Check a foreign receiver case by case: `ironclaw conformance milestones | demand --against URL`."""
+
+import os
+from datetime import UTC, datetime
+
+from cyclopts import App
+
+from ironclaw_contracts.ids import new_id
+from ironclaw_contracts.signing import split_secrets
+from ironclaw_fleet.cli.output import PLAIN, Options, print_json, say
+from ironclaw_fleet.cli.session import EXIT_USAGE, Failed
+from ironclaw_fleet.conformance.case import Case
+from ironclaw_fleet.conformance.run import run_cases
+from ironclaw_fleet.statedir import StateDirectory
+
+conformance = App(name="conformance", help="Published cases for those who speak our foreign contracts.")
+
+
+@conformance.command
+async def milestones(*, against: str, options: Options = PLAIN) -> None:
+    """Send the milestone cases to a receiver and say what it gets wrong.
+
+    The secret is MILESTONE_SIGNING_SECRET, or that of this machine's fleet.
+    """
+    from ironclaw_fleet.conformance.channels import milestone_suite
+
+    await _run(milestone_suite(_secret(), new_id(), datetime.now(UTC)), against, options)
+
+
+@conformance.command
+async def demand(*, against: str, options: Options = PLAIN) -> None:
+    """Send the demand cases to a receiver and say what it gets wrong."""
+    from ironclaw_fleet.conformance.channels import demand_suite
+
+    await _run(demand_suite(_secret(), new_id(), datetime.now(UTC)), against, options)
+
+
+async def _run(cases: list[Case], against: str, options: Options) -> None:
+    outcomes = await run_cases(cases, against)
+    if options.json:
+        print_json(outcomes)
+    else:
+        for outcome in outcomes:
+            say(f"{'ok  ' if outcome.fault is None else 'FAIL'} {outcome.name}")
+            if outcome.fault is not None:
+                say(f"     {outcome.fault}")
+    wrong = sum(outcome.fault is not None for outcome in outcomes)
+    if wrong:
+        raise Failed(f"{wrong} of {len(outcomes)} cases went wrong")
+
+
+def _secret() -> str:
+    given = split_secrets(os.environ.get("MILESTONE_SIGNING_SECRET", ""))
+    if given:
+        return given[0]
+    try:
+        return split_secrets(StateDirectory.locate().signing_secrets.read_text(encoding="utf-8"))[0]
+    except (OSError, IndexError) as error:
+        raise Failed("set MILESTONE_SIGNING_SECRET to the receiver's secret", EXIT_USAGE) from error

@@ -1,0 +1,1 @@
+"""openclawdbot: takes signed milestones and demand summaries in, and shows them."""

@@ -1,0 +1,39 @@
+"""What the service holds while it runs."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from ironclaw_chassis.client import ServiceClient
+from ironclaw_openclawdbot.settings import Settings
+from ironclaw_openclawdbot.store import Store
+
+
+class Parts:
+    """The store and the client, open while the lifespan lasts."""
+
+    def __init__(self, settings: Settings, client: ServiceClient) -> None:
+        self._settings = settings
+        self.client = client
+        self._store: Store | None = None
+
+    @property
+    def store(self) -> Store:
+        """The store. Raises RuntimeError outside the lifespan."""
+        if self._store is None:
+            raise RuntimeError("the service is not running")
+        return self._store
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """Hold the pool and the client for as long as the context is open."""
+        async with self.client:
+            self._store = await Store.open(self._settings.database_url.reveal(), self._settings.pool_size)
+            try:
+                yield
+            finally:
+                await self._store.close()
+                self._store = None
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` when the database is away."""
+        await self.store.ping()

@@ -1,0 +1,31 @@
+"""HTTP in, HTTP out."""
+
+from collections.abc import AsyncIterator
+
+from ironclaw_chassis.routes import Call, Routes, StreamEvent
+from ironclaw_contracts.endpoint import Nothing
+from ironclaw_contracts.endpoints import openclawdbot as api
+from ironclaw_contracts.enums import Service
+from ironclaw_openclawdbot.following import Following
+from ironclaw_openclawdbot.receiving import Receiving
+from ironclaw_openclawdbot.showing import Showing
+
+
+def build_routes(receiving: Receiving, showing: Showing, following: Following) -> Routes:
+    """Return openclawdbot's routes."""
+    routes = Routes(Service.OPENCLAWDBOT)
+    routes.foreign(api.INGEST_MILESTONE)(receiving.milestone)
+    routes.foreign(api.INGEST_DEMAND)(receiving.demand)
+    routes.foreign(api.LATEST_MILESTONES)(showing.latest)
+    routes.foreign(api.MILESTONE_DEAD_LETTERS)(showing.milestone_dead_letters)
+    routes.foreign(api.DEMAND_LIVE)(showing.demand_live)
+    routes.foreign(api.DEMAND)(showing.demand)
+    routes.foreign(api.DEMAND_DEAD_LETTERS)(showing.demand_dead_letters)
+    routes.foreign(api.OVERVIEW)(showing.overview)
+    routes.foreign(api.CONTROL)(showing.control)
+
+    @routes.stream(api.STREAM_MILESTONES)
+    async def stream_milestones(call: Call[Nothing, Nothing]) -> AsyncIterator[StreamEvent]:
+        return await following.follow(call.last_event_id)
+
+    return routes

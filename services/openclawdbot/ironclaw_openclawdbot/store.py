@@ -1,0 +1,187 @@
+"""Milestones, demand summaries and dead letters. The only place with SQL."""
+
+import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from ironclaw_chassis.database import available, close_pool, open_pool
+from ironclaw_contracts.demand import Snapshot
+from ironclaw_contracts.milestones import Milestone
+
+FEED_MAX = 50
+DEAD_LETTERS_MAX = 100
+_ANSWER_SECONDS = 5.0
+_STREAM_MAX = 500
+# One statement: a key is accepted exactly when its event is in the feed, whatever is killed in between.
+_ACCEPT_MILESTONE = """
+with new as (
+    insert into milestones (key_digest, idempotency_key, milestone_id, at, event) values ($1, $2, $3, $4, $5)
+    on conflict (key_digest) do nothing returning milestone_id
+)
+select milestone_id, true as accepted from new
+union all
+select milestone_id, false from milestones where key_digest = $1
+"""
+_ACCEPT_DEMAND = """
+with new as (
+    insert into demand_keys (key_digest, summary_id) values ($1, $2)
+    on conflict (key_digest) do nothing returning summary_id
+), latest as (
+    insert into demand_latest (at, snapshot) select $3::timestamptz, $4::text from new
+    on conflict (only_row) do update set at = excluded.at, snapshot = excluded.snapshot
+    where excluded.at > demand_latest.at
+)
+select summary_id, true as accepted from new
+union all
+select summary_id, false from demand_keys where key_digest = $1
+"""
+# Only rows of transactions that are all over: none can appear before them later.
+_SELECT_LIVE = """
+select xid::text as xid, seq, idempotency_key, event from milestones
+where (xid, seq) > ($1::text::xid8, $2::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+order by xid, seq limit $3
+"""
+
+
+class Position(Struct, frozen=True):
+    """A place in the live channel."""
+
+    xid: str = "0"
+    seq: int = 0
+
+
+class Live(Struct, frozen=True):
+    """One milestone of the live channel."""
+
+    position: Position
+    idempotency_key: str
+    event: str
+
+
+class DeadLetter(Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A rejected delivery."""
+
+    timestamp_utc: str
+    reason: str
+    idempotency_key: str | None = None
+
+
+class Store:
+    """Reads and writes; every failure of the database is `Unavailable`."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, url: str, size_max: int) -> "Store":
+        """Open the pool."""
+        async with _available():
+            return cls(await open_pool(url, size_max=size_max))
+
+    async def close(self) -> None:
+        """Close the pool."""
+        await close_pool(self._pool)
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` when the database or its tables are not there."""
+        await self._fetch("select 1 from milestones limit 1")
+
+    async def accept_milestone(self, key: str, milestone: Milestone) -> tuple[bool, str]:
+        """Take a milestone in; return whether it is new, and the id of the one stored under the key."""
+        event = msgspec.json.encode(milestone).decode()
+        row = await self._accept(
+            _ACCEPT_MILESTONE, digest(key), key, milestone.milestone_id, milestone.at, event
+        )
+        return row["accepted"], row["milestone_id"]
+
+    async def accept_demand(self, key: str, snapshot: Snapshot) -> tuple[bool, str]:
+        """Take a summary in; return whether it is new, and the id of the one stored under the key."""
+        text = msgspec.json.encode(snapshot).decode()
+        row = await self._accept(_ACCEPT_DEMAND, digest(key), snapshot.summary_id, snapshot.at, text)
+        return row["accepted"], row["summary_id"]
+
+    async def feed(self, limit: int) -> list[Milestone]:
+        """Return the newest milestones by their own time."""
+        rows = await self._fetch(
+            "select event from milestones order by at desc, seq desc limit $1", min(limit, FEED_MAX)
+        )
+        return [msgspec.json.decode(row["event"], type=Milestone) for row in rows]
+
+    async def accepted_at(self) -> datetime | None:
+        """Return when the last milestone was accepted."""
+        rows = await self._fetch("select received_at from milestones order by seq desc limit 1")
+        return rows[0]["received_at"] if rows else None
+
+    async def snapshot(self) -> Snapshot | None:
+        """Return the newest demand summary."""
+        rows = await self._fetch("select snapshot from demand_latest")
+        return msgspec.json.decode(rows[0]["snapshot"], type=Snapshot) if rows else None
+
+    async def bury(self, channel: str, reason: str, key: str | None) -> None:
+        """Record a rejected delivery."""
+        await self._fetch(
+            "insert into dead_letters (channel, reason, idempotency_key) values ($1, $2, $3)",
+            channel,
+            reason,
+            key,
+        )
+
+    async def dead_letters(self, channel: str) -> list[tuple[datetime, str, str | None]]:
+        """Return rejected deliveries, newest first."""
+        rows = await self._fetch(
+            "select at, reason, idempotency_key from dead_letters where channel = $1"
+            " order by id desc limit $2",
+            channel,
+            DEAD_LETTERS_MAX,
+        )
+        return [(row["at"], row["reason"], row["idempotency_key"]) for row in rows]
+
+    async def live_after(self, position: Position) -> list[Live]:
+        """Return milestones after a position, in the order in which they can be followed without gaps."""
+        rows = await self._fetch(_SELECT_LIVE, position.xid, position.seq, _STREAM_MAX)
+        return [Live(Position(r["xid"], r["seq"]), r["idempotency_key"], r["event"]) for r in rows]
+
+    async def position_of(self, key: str) -> Position | None:
+        """Return where a key stands in the live channel; None for one that was never accepted."""
+        rows = await self._fetch(
+            "select xid::text as xid, seq from milestones where key_digest = $1", digest(key)
+        )
+        return Position(rows[0]["xid"], rows[0]["seq"]) if rows else None
+
+    async def live_end(self) -> Position:
+        """Return the end of the live channel now."""
+        rows = await self._fetch(
+            "select xid::text as xid, seq from milestones order by xid desc, seq desc limit 1"
+        )
+        return Position(rows[0]["xid"], rows[0]["seq"]) if rows else Position()
+
+    async def _accept(self, sql: str, *values: Any) -> Any:
+        """Run a statement that inserts or finds. Who lost a race sees the winner's row a moment later."""
+        rows = await self._fetch(sql, *values)
+        while not rows:
+            rows = await self._fetch(sql, *values)
+        return rows[0]
+
+    async def _fetch(self, sql: str, *values: Any) -> list[Any]:
+        async with self._connection() as connection:
+            return await connection.fetch(sql, *values, timeout=_ANSWER_SECONDS)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[Any]:
+        async with _available(), self._pool.acquire(timeout=_ANSWER_SECONDS) as connection:
+            yield connection
+
+
+def digest(key: str) -> bytes:
+    """Return what stands for an idempotency key in the index."""
+    return hashlib.sha256(key.encode("utf-8")).digest()
+
+
+def _available() -> AbstractAsyncContextManager[None]:
+    return available("openclawdbot's database")
