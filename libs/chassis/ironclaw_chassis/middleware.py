@@ -1,7 +1,7 @@
 """One middleware for every request: request id, trace context, access log."""
 
+import secrets
 import time
-import uuid
 
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -25,7 +25,7 @@ def request_context(app: ASGIApp) -> ASGIApp:
             return
         headers = dict(scope["headers"])
         given = headers.get(_REQUEST_ID, b"").decode("latin-1")
-        request_id = given if 0 < len(given) <= 64 and given.isprintable() else uuid.uuid4().hex
+        request_id = given if 0 < len(given) <= 64 and given.isprintable() else secrets.token_hex(16)
         carrier = {"traceparent": headers.get(b"traceparent", b"").decode("latin-1")}
         started, status = time.perf_counter(), 0
 

@@ -27,7 +27,12 @@ def configure_tracing(service: Service, version: str) -> None:
 
 
 def start_span(name: str, carrier: dict[str, str], kind: SpanKind) -> Span:
-    """Start a span whose parent is in the carrier's `traceparent`, if it has one."""
+    """Start a span whose parent is in the carrier's `traceparent`, if it has one.
+
+    Where nothing is recorded and no trace came along there is nothing to start.
+    """
+    if not carrier.get("traceparent") and "OTEL_EXPORTER_OTLP_ENDPOINT" not in os.environ:
+        return trace.INVALID_SPAN
     return trace.get_tracer(_TRACER).start_span(name, context=propagate.extract(carrier), kind=kind)
 
 

@@ -41,9 +41,10 @@ def parse(raw: bytes) -> Value:
     than this process can follow.
     """
     try:
-        return json.loads(
-            raw.decode("utf-8"), parse_int=float, parse_float=float, parse_constant=_no_constant
-        )
+        text = raw.decode("utf-8")
+        if text.startswith("\ufeff"):
+            raise NotJson("begins with a byte-order mark")
+        return _DECODER.decode(text)
     except UnicodeDecodeError as error:
         raise NotJson(f"not UTF-8 at byte {error.start}") from error
     except RecursionError as error:
@@ -103,14 +104,14 @@ def _shortest(value: float) -> tuple[str, int]:
 
 def _text(value: Value) -> str:
     match value:
+        case str():
+            return _quoted(value)
         case None:
             return "null"
         case bool():
             return "true" if value else "false"
         case float() | int():
             return number(float(value))
-        case str():
-            return _quoted(value)
         case list():
             return f"[{','.join(_text(item) for item in value)}]"
         case dict():
@@ -122,6 +123,10 @@ def _text(value: Value) -> str:
 
 def _sorted(value: dict[str, Value]) -> list[str]:
     """Return the keys as `JSON.stringify` prints them; `__proto__` vanishes when keys are sorted there."""
+    keys = sorted(value)
+    joined = "".join(keys)
+    if joined.isascii() and "__proto__" not in value and not any(key[:1].isdigit() for key in keys):
+        return keys  # ASCII sorts the same by code points and by UTF-16 code units
     indices = [key for key in value if _INDEX.match(key) and int(key) <= _INDEX_MAX]
     known = {*indices, "__proto__"}
     others = sorted((key for key in value if key not in known), key=_utf16)
@@ -133,7 +138,7 @@ def _utf16(text: str) -> bytes:
 
 
 def _quoted(text: str) -> str:
-    return f'"{_ESCAPED.sub(_escape, text)}"'
+    return f'"{text}"' if _ESCAPED.search(text) is None else f'"{_ESCAPED.sub(_escape, text)}"'
 
 
 def _escape(found: re.Match[str]) -> str:
@@ -143,3 +148,6 @@ def _escape(found: re.Match[str]) -> str:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_int=float, parse_float=float, parse_constant=_no_constant)

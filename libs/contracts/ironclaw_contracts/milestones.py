@@ -1,5 +1,6 @@
 """Milestones: the narrative proof that an orchestrator sends (seed: milestone ingest contract). Pure."""
 
+import re
 from datetime import datetime
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from ironclaw_contracts.instants import parse_instant
 INGEST_PATH = "/internal/milestones/ingest"
 RISKS = ("on-track", "at-risk", "blocked", "completed")
 SOURCES = ("orchestrator", "agent", "operator")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 EVIDENCE_TYPES = ("doc", "commit", "issue", "pr", "runbook", "metric", "log")
 
 
@@ -112,6 +114,6 @@ def _text(fields: dict[str, Any], name: str, within: str = "") -> str:
 
 def _storable(text: str, name: str) -> str:
     """Return a text that PostgreSQL can keep: no NUL, no half of a surrogate pair. Raises `Malformed`."""
-    if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+    if (not text.isascii() and _SURROGATE.search(text) is not None) or "\x00" in text:
         raise Malformed(f"{name}: a character that cannot be stored")
     return text

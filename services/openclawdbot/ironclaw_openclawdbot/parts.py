@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from ironclaw_chassis.client import ServiceClient
+from ironclaw_contracts.milestones import Milestone
+from ironclaw_openclawdbot.gathering import Gathering
 from ironclaw_openclawdbot.settings import Settings
 from ironclaw_openclawdbot.store import Store
 
@@ -15,6 +17,7 @@ class Parts:
         self._settings = settings
         self.client = client
         self._store: Store | None = None
+        self.milestones = Gathering[tuple[str, Milestone], tuple[bool, str]](self._accept)
 
     @property
     def store(self) -> Store:
@@ -29,10 +32,14 @@ class Parts:
         async with self.client:
             self._store = await Store.open(self._settings.database_url.reveal(), self._settings.pool_size)
             try:
-                yield
+                async with self.milestones.running():
+                    yield
             finally:
                 await self._store.close()
                 self._store = None
+
+    async def _accept(self, records: list[tuple[str, Milestone]]) -> list[tuple[bool, str]]:
+        return await self.store.accept_milestones(records)
 
     async def ping(self) -> None:
         """Raise `Unavailable` when the database is away."""

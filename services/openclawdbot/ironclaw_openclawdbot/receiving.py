@@ -62,7 +62,7 @@ class Receiving:
         """Take a milestone in."""
 
         async def accept(key: str, record: Milestone) -> dict[str, Any]:
-            new, milestone_id = await self._parts.store.accept_milestone(key, record)
+            new, milestone_id = await self._parts.milestones.put((key, record))
             if new:
                 self._following.wake()
             return {"ok": True, "status": _status(new), "milestoneId": milestone_id}
@@ -82,7 +82,12 @@ class Receiving:
         if not self._limit.take(call.source, time.monotonic()):
             return _away("too many deliveries from one source")
         now = datetime.now(UTC)
-        outcome = examine(channel, call.headers, call.body, self._secrets.all(), now, self._window)
+        secrets = self._secrets.all()
+        outcome = examine(channel, call.headers, call.body, secrets, now, self._window)
+        if isinstance(outcome, Rejection) and outcome.status == 401:
+            newest = self._secrets.all(fresh=True)  # a secret may have been rotated this moment
+            if newest != secrets:
+                outcome = examine(channel, call.headers, call.body, newest, now, self._window)
         try:
             if isinstance(outcome, Rejection):
                 return await self._reject(channel.name, outcome)

@@ -18,15 +18,17 @@ FEED_MAX = 50
 DEAD_LETTERS_MAX = 100
 _ANSWER_SECONDS = 5.0
 _STREAM_MAX = 500
-# One statement: a key is accepted exactly when its event is in the feed, whatever is killed in between.
-_ACCEPT_MILESTONE = """
+# One statement: a key is accepted exactly when its event is in the feed, whatever is killed in between. The
+# second half sees the table as it was before, so it finds the keys that were known.
+_ACCEPT_MILESTONES = """
 with new as (
-    insert into milestones (key_digest, idempotency_key, milestone_id, at, event) values ($1, $2, $3, $4, $5)
-    on conflict (key_digest) do nothing returning milestone_id
+    insert into milestones (key_digest, idempotency_key, milestone_id, at, event)
+    select * from unnest($1::bytea[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
+    on conflict (key_digest) do nothing returning key_digest, milestone_id
 )
-select milestone_id, true as accepted from new
+select key_digest, milestone_id, true as accepted from new
 union all
-select milestone_id, false from milestones where key_digest = $1
+select key_digest, milestone_id, false from milestones where key_digest = any($1)
 """
 _ACCEPT_DEMAND = """
 with new as (
@@ -92,19 +94,39 @@ class Store:
         """Raise `Unavailable` when the database or its tables are not there."""
         await self._fetch("select 1 from milestones limit 1")
 
-    async def accept_milestone(self, key: str, milestone: Milestone) -> tuple[bool, str]:
-        """Take a milestone in; return whether it is new, and the id of the one stored under the key."""
-        event = msgspec.json.encode(milestone).decode()
-        row = await self._accept(
-            _ACCEPT_MILESTONE, digest(key), key, milestone.milestone_id, milestone.at, event
-        )
-        return row["accepted"], row["milestone_id"]
+    async def accept_milestones(self, records: list[tuple[str, Milestone]]) -> list[tuple[bool, str]]:
+        """Take milestones in; return of each whether it is new, and the id of the one under its key.
+
+        Of several with one key the first is new. What another process stored at the same moment is found at
+        the next try.
+        """
+        stored: dict[bytes, tuple[bool, str]] = {}
+        digests = [digest(key) for key, _ in records]
+        while missing := [n for n, key_digest in enumerate(digests) if key_digest not in stored]:
+            rows = await self._fetch(
+                _ACCEPT_MILESTONES,
+                [digests[n] for n in missing],
+                [records[n][0] for n in missing],
+                [records[n][1].milestone_id for n in missing],
+                [records[n][1].at for n in missing],
+                [msgspec.json.encode(records[n][1]).decode() for n in missing],
+            )
+            stored |= {row["key_digest"]: (row["accepted"], row["milestone_id"]) for row in rows}
+        answers: list[tuple[bool, str]] = []
+        for key_digest in digests:
+            new, milestone_id = stored[key_digest]
+            answers.append((new, milestone_id))
+            stored[key_digest] = (False, milestone_id)
+        return answers
 
     async def accept_demand(self, key: str, snapshot: Snapshot) -> tuple[bool, str]:
         """Take a summary in; return whether it is new, and the id of the one stored under the key."""
         text = msgspec.json.encode(snapshot).decode()
-        row = await self._accept(_ACCEPT_DEMAND, digest(key), snapshot.summary_id, snapshot.at, text)
-        return row["accepted"], row["summary_id"]
+        values = (digest(key), snapshot.summary_id, snapshot.at, text)
+        # Who lost a race sees the winner's row a moment later.
+        while not (rows := await self._fetch(_ACCEPT_DEMAND, *values)):
+            continue
+        return rows[0]["accepted"], rows[0]["summary_id"]
 
     async def feed(self, limit: int) -> list[Milestone]:
         """Return the newest milestones by their own time."""
@@ -160,13 +182,6 @@ class Store:
             "select xid::text as xid, seq from milestones order by xid desc, seq desc limit 1"
         )
         return Position(rows[0]["xid"], rows[0]["seq"]) if rows else Position()
-
-    async def _accept(self, sql: str, *values: Any) -> Any:
-        """Run a statement that inserts or finds. Who lost a race sees the winner's row a moment later."""
-        rows = await self._fetch(sql, *values)
-        while not rows:
-            rows = await self._fetch(sql, *values)
-        return rows[0]
 
     async def _fetch(self, sql: str, *values: Any) -> list[Any]:
         async with self._connection() as connection:

@@ -102,7 +102,7 @@ class Emitting:
         wait = (record.due_at - datetime.now(UTC)).total_seconds()
         if wait > 0:
             await asyncio.sleep(min(wait, _PAUSE_SECONDS[1]))
-        secrets = self._secrets.all()
+        secrets = self._secrets.all(fresh=True)
         if not secrets:
             raise Unavailable("no signing secret: set MILESTONE_SIGNING_SECRET")
         sent = await self._emitter.send(*_envelope(record), secrets[0])
