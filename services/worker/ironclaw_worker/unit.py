@@ -18,6 +18,7 @@ from ironclaw_contracts.errors import Conflict, Problem, Unavailable
 from ironclaw_contracts.events import EventType, NewEvent
 from ironclaw_contracts.jobs import JobMessage
 from ironclaw_contracts.payloads import OrderClaimed, OrderFailed, OrderStarted
+from ironclaw_worker.causes import cause_of
 from ironclaw_worker.drill import DrillExecutor, Vanished, commit_fault, planted_fault
 from ironclaw_worker.executor import Executor
 from ironclaw_worker.lease import Hold, LeaseKeeper, LeaseTaken
@@ -101,10 +102,9 @@ class Unit:
             cause, reason = error.cause, str(error)
         except BadMaterial as error:
             cause, reason = Cause.TASK, str(error)
-        except ironclaw_git.GitError as error:
-            cause, reason = Cause.TASK, f"git: {error}"
-        except OSError as error:
-            cause, reason = Cause.DISK, f"{type(error).__name__}: {error}"
+        except (ironclaw_git.GitError, OSError) as error:
+            standing = await asyncio.to_thread(Path(job.worktree_path).is_dir)
+            cause, reason = cause_of(error, worktree_stands=standing), f"{type(error).__name__}: {error}"
         log.warning(
             "attempt failed", order_id=order.order_id, attempt=job.attempt, cause=cause, reason=reason
         )
