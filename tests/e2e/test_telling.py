@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import subprocess
 from pathlib import Path
 
 import aiohttp
@@ -126,6 +127,39 @@ async def test_given_the_outbox_when_an_operator_works_with_it_then_emit_list_an
             await gateway.call(co.REDELIVER, Redelivery("none"))
         made = HandMade(scope="x", claim="y", milestone_id="by-hand")
         assert (await gateway.call(co.EMIT_MILESTONE, made)).records[0].status == "pending"
+
+
+async def test_given_the_example_of_the_page_when_run_as_written_then_the_milestone_is_accepted(
+    fleet: FleetUnderTest,
+) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "milestones.md").read_text()
+    script = page.split("```sh\n", 1)[1].split("```", 1)[0]
+    script = script.replace(".ironclaw/", f"{fleet.state.path}/")
+    script = script.replace("127.0.0.1:8090", f"127.0.0.1:{fleet.port_of(Service.OPENCLAWDBOT)}")
+    done = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, timeout=30)
+    assert json.loads(done.stdout) == {"ok": True, "status": "accepted", "milestoneId": "m.1"}, done.stderr
+
+
+async def test_given_a_source_that_floods_when_it_sends_more_than_it_may_then_503_says_when_to_come_back(
+    open_path: Path,
+) -> None:
+    environ = {
+        "IRONCLAW_OPENCLAWDBOT_INGEST_PER_SECOND": "1",
+        "IRONCLAW_OPENCLAWDBOT_INGEST_BURST": "20",
+    }
+    with FleetUnderTest.started(open_path / "fleet", environ) as fleet:
+        url = f"http://127.0.0.1:{fleet.port_of(Service.OPENCLAWDBOT)}/internal/milestones/ingest"
+        async with aiohttp.ClientSession() as session:
+
+            async def send() -> tuple[int, str, str]:
+                async with session.post(url, data=b"{}") as response:
+                    body = await response.json()
+                    return response.status, response.headers.get("Retry-After", ""), body["status"]
+
+            answers = await asyncio.gather(*(send() for _ in range(60)))
+        assert {status for status, _, _ in answers} == {401, 503}  # never 429: emitters take that for final
+        assert all(after.isdecimal() for status, after, _ in answers if status == 503)
+        assert {word for _, _, word in answers} == {"rejected"}
 
 
 async def test_given_a_refused_milestone_when_the_secret_is_mended_then_it_is_delivered_again(
