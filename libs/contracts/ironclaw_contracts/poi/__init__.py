@@ -1,0 +1,1 @@
+"""Proof-of-intent and heartbeats: envelopes, signed bytes, keys (seed: OpenClaw integration). No I/O."""

@@ -1,0 +1,1 @@
+"""The OpenClaw validator: intents, heartbeats, nodes and their keys, reputation, review."""
