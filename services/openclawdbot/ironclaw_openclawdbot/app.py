@@ -11,6 +11,7 @@ from ironclaw_chassis.signing import SigningSecrets
 from ironclaw_contracts.enums import Service
 from ironclaw_openclawdbot.following import Following
 from ironclaw_openclawdbot.parts import Parts
+from ironclaw_openclawdbot.proof.routes import add_proof_routes
 from ironclaw_openclawdbot.receiving import Receiving, SourceLimit
 from ironclaw_openclawdbot.routes import build_routes
 from ironclaw_openclawdbot.settings import Settings
@@ -30,8 +31,10 @@ def compose(settings: Settings) -> Litestar:
         settings.replay_window_seconds,
     )
     showing = Showing(parts, following, read_catalogue(settings.segments_file), settings.model_name)
+    routes = build_routes(receiving, showing, following)
+    add_proof_routes(routes, parts)
     return create_app(
-        build_routes(receiving, showing, following),
+        routes,
         ServiceAuthenticator(TokenVerifier.load(Service.OPENCLAWDBOT, settings.keys)),
         lifespan=parts.open,
         checks={"database": parts.ping},

@@ -22,4 +22,5 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     ingest_per_second: Annotated[float, Meta(gt=0)] = 1_000.0
     ingest_burst: Annotated[int, Meta(ge=1)] = 5_000
     streams_max: Annotated[int, Meta(ge=1)] = 200
+    heartbeat_seconds: Annotated[float, Meta(gt=0)] = 30.0
     model_name: str = DEFAULT_MODEL

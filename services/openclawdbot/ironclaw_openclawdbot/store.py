@@ -86,6 +86,11 @@ class Store:
         async with _available():
             return cls(await open_pool(url, size_max=size_max))
 
+    @property
+    def pool(self) -> asyncpg.Pool:
+        """The pool, which the validator's store shares."""
+        return self._pool
+
     async def close(self) -> None:
         """Close the pool."""
         await close_pool(self._pool)

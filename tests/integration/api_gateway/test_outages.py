@@ -92,6 +92,10 @@ async def test_given_no_other_service_when_each_endpoint_is_called_then_503_with
         api.ACK_ESCALATION: b"{}",
         api.RESTORE_SALVAGE: b"{}",
         api.REDELIVER_MILESTONES: b"{}",
+        api.RETIRE_KEY: b'{"key_version": "v1"}',
+        api.DECIDE_REVIEW: b'{"decision": "accepted"}',
+        api.REGISTER_NODE: b'{"node_id": "7b9e2b8a-5a1f-4c9e-9f64-0c8f2f6b1a01", "role": "Judge",'
+        b' "public_key_ref": "did:key:z"}',
         api.EMIT_MILESTONE: b'{"scope": "s", "claim": "c"}',
         api.OPEN_THEATER: b'{"theater_id": "t"}',
         api.INTEGRATE: b'{"theater_id": "t", "order_id": "o"}',

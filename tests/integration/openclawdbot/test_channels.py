@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ironclaw_contracts.enums import Service
 from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.instants import format_instant
 from ironclaw_contracts.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER
+from ironclaw_fleet.embedded.roles import DATABASE
 from tests.integration.openclawdbot.conftest import Outside
 from tests.support.fleet import FleetUnderTest
 
@@ -282,16 +282,15 @@ async def test_given_a_follower_when_it_comes_back_with_the_last_id_then_it_miss
 
 
 async def test_given_the_roles_of_the_database_when_they_reach_across_then_neither_reads_the_others_tables(
-    fleet: FleetUnderTest,
+    fleet: FleetUnderTest, postgres_url: str
 ) -> None:
-    for own, foreign in (("openclawdbot", "ledger.events"), ("ledger", "openclawdbot.milestones")):
-        raw = (Path("/proc") / str(fleet.pids(own)[0]) / "environ").read_bytes().decode()
-        name = f"IRONCLAW_{own.upper()}_DATABASE_URL="
-        url = next(v.removeprefix(name) for v in raw.split("\0") if v.startswith(name))
-        connection = await asyncpg.connect(url)
-        try:
+    connection = await asyncpg.connect(postgres_url.rsplit("/", 1)[0] + f"/{DATABASE}")
+    try:
+        for own, foreign in (("openclawdbot", "ledger.events"), ("ledger", "openclawdbot.milestones")):
+            await connection.execute(f"set role {own}")
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await connection.fetch(f"select * from {foreign}")
-        finally:
-            await connection.close()
-    assert os.stat(fleet.state.signing_secrets).st_mode & 0o777 == 0o600
+            await connection.execute("reset role")
+    finally:
+        await connection.close()
+    assert fleet.state.signing_secrets.stat().st_mode & 0o777 == 0o600

@@ -5,6 +5,18 @@ from typing import Any
 from msgspec import Struct
 
 from ironclaw_contracts.endpoint import ANYONE, KIB, Endpoint, Nothing
+from ironclaw_contracts.endpoints.openclawdbot_proof import (
+    ANNOUNCE,
+    DECIDE_REVIEW,
+    GET_INTENT,
+    GET_VALIDATOR,
+    HEARTBEAT,
+    LIST_NODES,
+    LIST_REVIEWS,
+    READ_AUDIT,
+    REGISTER_NODE,
+    RETIRE_KEY,
+)
 from ironclaw_contracts.enums import Service
 
 
@@ -79,4 +91,14 @@ ENDPOINTS = (
     DEMAND_DEAD_LETTERS,
     OVERVIEW,
     CONTROL,
+    ANNOUNCE,
+    DECIDE_REVIEW,
+    GET_INTENT,
+    GET_VALIDATOR,
+    HEARTBEAT,
+    LIST_NODES,
+    LIST_REVIEWS,
+    READ_AUDIT,
+    REGISTER_NODE,
+    RETIRE_KEY,
 )

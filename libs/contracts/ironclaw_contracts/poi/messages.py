@@ -18,7 +18,7 @@ STATUSES = ("online", "idle", "busy", "maintenance", "offline")
 MESSAGE_BYTES_MAX = 256 * 1024
 INTENT_BYTES_MAX = 64 * 1024
 _DEPTH_MAX, _LIST_MAX, _STRING_BYTES_MAX = 32, 1_000, 8 * 1024
-_INTEGER_MAX = 2**53 - 1
+INTEGER_MAX = 2**53 - 1
 Object = dict[str, Any]
 
 
@@ -124,7 +124,7 @@ def check_bounds(value: object, depth: int = 1, at: str = "message") -> None:
             _check_text(value, at)
         case bool() | None:
             return
-        case int() if abs(value) > _INTEGER_MAX:
+        case int() if abs(value) > INTEGER_MAX:
             raise BadMessage(f"{at}: an integer beyond 2^53-1")
         case float() if not math.isfinite(value):
             raise BadMessage(f"{at}: a number beyond doubles")

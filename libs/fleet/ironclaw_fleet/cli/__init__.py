@@ -21,6 +21,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
     from ironclaw_fleet.cli.milestones import milestones
+    from ironclaw_fleet.cli.openclaw import openclaw
     from ironclaw_fleet.cli.salvage import salvage
     from ironclaw_fleet.cli.secrets import secrets
     from ironclaw_fleet.cli.theater import theater
@@ -40,7 +41,7 @@ def build_app() -> App:
         app.command(verb)
     for verb in (watch.patrol, watch.audit, watch.recover, watch.grades, watch.drill):
         app.command(verb)
-    for group in (theater, ledger, keys, escalations, salvage, milestones, secrets, conformance):
+    for group in (theater, ledger, keys, escalations, salvage, milestones, secrets, conformance, openclaw):
         app.command(group)
     return app
 

@@ -1,6 +1,16 @@
 """The gateway's endpoints: the only surface that people and programs outside the fleet see."""
 
-from ironclaw_contracts.endpoints.api_gateway import operations, work
+from ironclaw_contracts.endpoints.api_gateway import openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway.openclaw import (
+    DECIDE_REVIEW,
+    GET_INTENT,
+    GET_VALIDATOR,
+    LIST_NODES,
+    LIST_REVIEWS,
+    READ_AUDIT,
+    REGISTER_NODE,
+    RETIRE_KEY,
+)
 from ironclaw_contracts.endpoints.api_gateway.operations import (
     ACK_ESCALATION,
     AUDIT,
@@ -49,7 +59,7 @@ from ironclaw_contracts.endpoints.api_gateway.work import (
     FollowQuery,
 )
 
-ENDPOINTS = (*work.ENDPOINTS, *operations.ENDPOINTS)
+ENDPOINTS = (*work.ENDPOINTS, *operations.ENDPOINTS, *openclaw.ENDPOINTS)
 
 __all__ = [
     "ACK_ESCALATION",
@@ -57,6 +67,7 @@ __all__ = [
     "CANCEL_RUN",
     "CHAT",
     "CREATE_KEY",
+    "DECIDE_REVIEW",
     "EMIT_MILESTONE",
     "ENDPOINTS",
     "EXPORT",
@@ -65,25 +76,32 @@ __all__ = [
     "GET_ARTIFACT",
     "GET_CHAIN",
     "GET_GRADES",
+    "GET_INTENT",
     "GET_ORDER",
     "GET_RUN",
+    "GET_VALIDATOR",
     "INTEGRATE",
     "LIST_ESCALATIONS",
     "LIST_EVENTS",
     "LIST_KEYS",
     "LIST_MILESTONES",
+    "LIST_NODES",
     "LIST_ORDERS",
+    "LIST_REVIEWS",
     "LIST_RUNS",
     "LIST_SALVAGE",
     "LIST_THEATERS",
     "OPEN_THEATER",
     "PATROL",
     "PATROL_THEATER",
+    "READ_AUDIT",
     "READ_LOG",
     "REBUILD",
     "RECOVER_ORDER",
     "REDELIVER_MILESTONES",
+    "REGISTER_NODE",
     "RESTORE_SALVAGE",
+    "RETIRE_KEY",
     "REVOKE_KEY",
     "SHOW_SALVAGE",
     "VERIFY_CHAIN",

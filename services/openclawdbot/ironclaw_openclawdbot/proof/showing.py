@@ -1,0 +1,79 @@
+"""What the validator shows: nodes and their liveness, intents, reviews, and its own key."""
+
+from datetime import UTC, datetime, timedelta
+
+from ironclaw_contracts.endpoints import openclawdbot_proof as api
+from ironclaw_contracts.errors import NotFound
+from ironclaw_openclawdbot.proof.store import Entry, ProofStore, Standing
+
+_TTL_BEATS = 3
+
+
+def liveness(standing: Standing, now: datetime, heartbeat_seconds: float) -> str:
+    """Return a node's status: its own word, or `unknown` once three heartbeats are missing. Pure."""
+    if standing.heard_at is None or standing.status is None:
+        return "unknown"
+    late = now > standing.heard_at + timedelta(seconds=_TTL_BEATS * heartbeat_seconds)
+    return "unknown" if late and standing.status != "offline" else standing.status
+
+
+class ProofShowing:
+    """Answers readers."""
+
+    def __init__(self, store: ProofStore, heartbeat_seconds: float) -> None:
+        self._store = store
+        self._heartbeat_seconds = heartbeat_seconds
+
+    async def nodes(self) -> api.Nodes:
+        """Return every node with its status now."""
+        now = datetime.now(UTC)
+        return api.Nodes(
+            nodes=[
+                api.NodeView(
+                    node_id=s.node_id,
+                    role=s.role,
+                    label=s.label,
+                    reputation=round(s.reputation, 6),
+                    status=liveness(s, now, self._heartbeat_seconds),
+                    seq_no=s.seq_no,
+                    heard_at=s.heard_at,
+                )
+                for s in await self._store.nodes()
+            ]
+        )
+
+    async def intent(self, intent_id: str) -> api.IntentView:
+        """Return all that was said of an intent. Raises `NotFound`."""
+        entries = await self._store.of_intent(intent_id)
+        if not entries:
+            raise NotFound(f"there is no intent {intent_id!r}")
+        return api.IntentView(intent_id=intent_id, messages=[_view(entry) for entry in entries])
+
+    async def reviews(self) -> api.Audited:
+        """Return what waits for a person."""
+        return api.Audited(messages=[_view(entry) for entry in await self._store.reviews()])
+
+    async def audit(self, query: api.AuditQuery) -> api.AuditPage:
+        """Return stored messages and the nodes' keys, for checking them again elsewhere."""
+        entries = await self._store.after(query.after, query.limit)
+        keys = await self._store.keys()
+        return api.AuditPage(
+            messages=[_view(entry) for entry in entries],
+            keys=[
+                api.KeyView(node_id, key.version, key.public_key_ref, key.retired_at)
+                for node_id, owned in keys.items()
+                for key in owned
+            ],
+            next_after=entries[-1].ack_id if len(entries) == query.limit else None,
+        )
+
+
+def _view(entry: Entry) -> api.AuditedMessage:
+    return api.AuditedMessage(
+        kind=entry.kind,
+        node_id=entry.node_id,
+        intent_id=entry.intent_id,
+        at=entry.at,
+        message=entry.message,
+        receipt=entry.receipt,
+    )

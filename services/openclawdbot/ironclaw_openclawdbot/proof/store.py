@@ -1,0 +1,266 @@
+"""Nodes, intents, heartbeats and the audit of every message. The only place with the validator's SQL."""
+
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import msgspec
+from msgspec import Struct
+
+from ironclaw_chassis.database import available
+from ironclaw_contracts.poi.messages import INTEGER_MAX
+from ironclaw_contracts.poi.receipts import AckStatus, Receipt
+from ironclaw_openclawdbot.proof.rules import Node, NodeKey, Version
+
+_SECONDS = 5.0
+_LOCK = "select pg_advisory_xact_lock(hashtextextended($1, 7))"
+_REGISTER = """
+insert into nodes (node_id, role, label, reputation) values ($1, $2, $3, $4)
+on conflict (node_id) do update set label = excluded.label
+"""
+_REGISTER_KEY = """
+insert into node_keys (node_id, version, public_key_ref) values ($1, $2, $3)
+on conflict (node_id, version) do nothing
+"""
+_BEAT = """
+insert into heartbeats (node_id, key_version, seq_no, digest, status, received_at, ack_id)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (node_id, key_version) do update
+set seq_no = excluded.seq_no, digest = excluded.digest, status = excluded.status,
+    received_at = excluded.received_at, ack_id = excluded.ack_id
+"""
+_AUDIT = """
+insert into audit (ack_id, kind, node_id, intent_id, status, at, message, receipt)
+values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (ack_id) do nothing
+"""
+_NODES = """
+select n.*, b.status, b.seq_no, b.received_at as heard_at
+from nodes n left join lateral (
+    select * from heartbeats h where h.node_id = n.node_id order by received_at desc limit 1
+) b on true order by n.label, n.node_id
+"""
+
+
+class LastBeat(Struct, frozen=True):
+    """The newest heartbeat of a node's key version."""
+
+    seq_no: int
+    digest: str
+    ack_id: str
+
+
+class Standing(Struct, frozen=True):
+    """A node with its newest heartbeat, if there was one."""
+
+    node_id: str
+    role: str
+    label: str
+    reputation: float
+    status: str | None
+    seq_no: int | None
+    heard_at: datetime | None
+
+
+class Entry(Struct, frozen=True):
+    """One audited message, verbatim, with its receipt."""
+
+    ack_id: str
+    kind: str
+    node_id: str
+    intent_id: str | None
+    status: AckStatus
+    at: datetime
+    message: dict[str, Any]
+    receipt: Receipt
+
+
+class ProofStore:
+    """Reads, and one transaction a message."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def judging(self, subject: str) -> AsyncGenerator["ProofTransaction"]:
+        """Hold a subject (an intent, a node) alone: concurrent messages about it are judged one by one."""
+        async with (
+            available("openclawdbot's database"),
+            self._pool.acquire(timeout=_SECONDS) as connection,
+            connection.transaction(),
+        ):
+            await connection.execute(_LOCK, subject)
+            yield ProofTransaction(connection)
+
+    async def nodes(self) -> list[Standing]:
+        """Return every node with its newest heartbeat."""
+        return [
+            Standing(
+                r["node_id"], r["role"], r["label"], r["reputation"], r["status"], r["seq_no"], r["heard_at"]
+            )
+            for r in await self._fetch(_NODES)
+        ]
+
+    async def of_intent(self, intent_id: str) -> list[Entry]:
+        """Return every message about an intent, oldest first."""
+        rows = await self._fetch("select * from audit where intent_id = $1 order by id", intent_id)
+        return [_entry(row) for row in rows]
+
+    async def reviews(self) -> list[Entry]:
+        """Return what waits for a person, oldest first."""
+        rows = await self._fetch(
+            "select * from audit where status = 'needs_review' and not superseded order by id"
+        )
+        return [_entry(row) for row in rows]
+
+    async def after(self, ack_id: str | None, limit: int) -> list[Entry]:
+        """Return a page of all messages in the order in which they came, after that of an ACK."""
+        rows = await self._fetch(
+            "select * from audit where id > coalesce((select id from audit where ack_id = $1), 0)"
+            " order by id limit $2",
+            ack_id,
+            limit,
+        )
+        return [_entry(row) for row in rows]
+
+    async def keys(self) -> dict[str, list[NodeKey]]:
+        """Return the keys of all nodes."""
+        found: dict[str, list[NodeKey]] = {}
+        for row in await self._fetch("select * from node_keys order by node_id, version"):
+            key = NodeKey(row["version"], row["public_key_ref"], row["retired_at"])
+            found.setdefault(row["node_id"], []).append(key)
+        return found
+
+    async def _fetch(self, sql: str, *values: Any) -> list[Any]:
+        async with available("openclawdbot's database"), self._pool.acquire(timeout=_SECONDS) as connection:
+            return await connection.fetch(sql, *values, timeout=_SECONDS)
+
+
+class ProofTransaction:
+    """What judging one message reads and writes."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def node(self, node_id: str) -> Node | None:
+        """Return a registered node with its keys."""
+        row = await self._connection.fetchrow("select * from nodes where node_id = $1", node_id)
+        if row is None:
+            return None
+        keys = await self._connection.fetch(
+            "select * from node_keys where node_id = $1 order by version", node_id
+        )
+        return Node(
+            node_id,
+            row["role"],
+            row["reputation"],
+            [NodeKey(k["version"], k["public_key_ref"], k["retired_at"]) for k in keys],
+        )
+
+    async def register(self, node_id: str, role: str, label: str, reputation: float, key: NodeKey) -> None:
+        """Register a node, or one more version of its key."""
+        await self._connection.execute(_REGISTER, node_id, role, label, reputation)
+        await self._connection.execute(_REGISTER_KEY, node_id, key.version, key.public_key_ref)
+
+    async def retire(self, node_id: str, version: str, at: datetime) -> bool:
+        """Retire a key; False when the node has none of that version."""
+        row = await self._connection.fetchrow(
+            "update node_keys set retired_at = coalesce(retired_at, $3)"
+            " where node_id = $1 and version = $2 returning version",
+            node_id,
+            version,
+            at,
+        )
+        return row is not None
+
+    async def versions(self, intent_id: str) -> list[Version]:
+        """Return the stored versions of an intent."""
+        rows = await self._connection.fetch(
+            "select * from intents where intent_id = $1 order by version", intent_id
+        )
+        return [Version(row["version"], row["hash"], row["status"]) for row in rows]
+
+    async def put_version(self, intent_id: str, version: Version, node_id: str, ack_id: str) -> None:
+        """Store a version of an intent, or what became of its review."""
+        await self._connection.execute(
+            "insert into intents (intent_id, version, hash, node_id, status, ack_id)"
+            " values ($1, $2, $3, $4, $5, $6) on conflict (intent_id, version) do update"
+            " set status = excluded.status, ack_id = excluded.ack_id",
+            intent_id,
+            version.version,
+            version.hash,
+            node_id,
+            version.status,
+            ack_id,
+        )
+
+    async def ack_of(self, intent_id: str, version: int) -> str:
+        """Return the id of the newest ACK to a version."""
+        return await self._connection.fetchval(
+            "select ack_id from intents where intent_id = $1 and version = $2", intent_id, version
+        )
+
+    async def last_beat(self, node_id: str, key_version: str) -> LastBeat | None:
+        """Return the newest heartbeat of a key version."""
+        row = await self._connection.fetchrow(
+            "select * from heartbeats where node_id = $1 and key_version = $2", node_id, key_version
+        )
+        return LastBeat(row["seq_no"], row["digest"], row["ack_id"]) if row else None
+
+    async def put_beat(
+        self, node_id: str, key_version: str, beat: LastBeat, status: str, at: datetime
+    ) -> None:
+        """Store a heartbeat as the newest."""
+        await self._connection.execute(
+            _BEAT, node_id, key_version, beat.seq_no, beat.digest, status, at, beat.ack_id
+        )
+
+    async def set_reputation(self, node_id: str, reputation: float) -> None:
+        """Store a node's reputation."""
+        await self._connection.execute(
+            "update nodes set reputation = $2 where node_id = $1", node_id, reputation
+        )
+
+    async def write(self, entry: Entry) -> None:
+        """Audit a message with its receipt."""
+        await self._connection.execute(
+            _AUDIT,
+            entry.ack_id,
+            entry.kind,
+            entry.node_id,
+            entry.intent_id,
+            entry.status,
+            entry.at,
+            msgspec.json.encode(entry.message).decode(),
+            msgspec.json.encode(entry.receipt).decode(),
+        )
+
+    async def entry(self, ack_id: str) -> Entry | None:
+        """Return an audited message by its ACK."""
+        row = await self._connection.fetchrow("select * from audit where ack_id = $1", ack_id)
+        return _entry(row) if row else None
+
+    async def supersede(self, ack_id: str) -> None:
+        """Mark a receipt as decided by a person."""
+        await self._connection.execute("update audit set superseded = true where ack_id = $1", ack_id)
+
+
+def _number(text: str) -> int | float:
+    """Read a whole number as it was signed: jsonb writes 1e21 out, and only a double can be that large."""
+    value = int(text)
+    return value if abs(value) <= INTEGER_MAX else float(text)
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        ack_id=row["ack_id"],
+        kind=row["kind"],
+        node_id=row["node_id"],
+        intent_id=row["intent_id"],
+        status=row["status"],
+        at=row["at"],
+        message=json.loads(row["message"], parse_int=_number),
+        receipt=msgspec.json.decode(row["receipt"], type=Receipt),
+    )

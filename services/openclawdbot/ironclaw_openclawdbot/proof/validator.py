@@ -1,0 +1,193 @@
+"""The validator: judge a message alone with its subject, answer with a signed receipt, keep both verbatim."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ironclaw_contracts.canonical import jcs
+from ironclaw_contracts.endpoints import openclawdbot_proof as api
+from ironclaw_contracts.errors import BadRequest, Conflict, NotFound
+from ironclaw_contracts.instants import format_instant
+from ironclaw_contracts.poi.did import BadKey, public_key_of, validator_id_of
+from ironclaw_contracts.poi.messages import (
+    Announcement,
+    BadMessage,
+    Heartbeat,
+    parse,
+    read_announcement,
+    read_heartbeat,
+)
+from ironclaw_contracts.poi.receipts import Ack, AckStatus, Receipt, ack_id_of, receipt
+from ironclaw_openclawdbot.proof.rules import (
+    REPUTATION_START,
+    Node,
+    NodeKey,
+    Verdict,
+    Version,
+    judge_announcement,
+    judge_heartbeat,
+    moved,
+)
+from ironclaw_openclawdbot.proof.store import Entry, LastBeat, ProofStore, ProofTransaction
+
+
+class Validator:
+    """Answers announcements and heartbeats under its own key."""
+
+    def __init__(self, key: Ed25519PrivateKey, store: ProofStore) -> None:
+        self._key = key
+        self._store = store
+        self.validator_id = validator_id_of(key.public_key().public_bytes_raw())
+
+    async def announce(self, raw: bytes) -> Receipt:
+        """Answer an announced intent. Raises `BadRequest` naming the field of a malformed one."""
+        try:
+            message = read_announcement(parse(raw))
+        except BadMessage as error:
+            raise BadRequest(str(error)) from error
+        now = datetime.now(UTC)
+        async with self._store.judging(f"intent:{message.intent_id}") as transaction:
+            node = await transaction.node(message.node_id)
+            stored = await transaction.versions(message.intent_id)
+            verdict = judge_announcement(message, node, stored, now)
+            if verdict.repeated:
+                ack_id = await transaction.ack_of(message.intent_id, message.version)
+                return await _stored(transaction, ack_id)
+            made = self._receipt(message, message.intent, message.intent_id, message.node_id, verdict, now)
+            if verdict.status != "rejected":
+                version = Version(message.version, message.hash, verdict.status)
+                await transaction.put_version(message.intent_id, version, message.node_id, made.ack.ack_id)
+            await _move(transaction, node, verdict)
+            return await _kept(transaction, "announce", message.intent_id, message.raw, made, now)
+
+    async def heartbeat(self, raw: bytes) -> Receipt:
+        """Answer a heartbeat. Raises `BadRequest` naming the field of a malformed one."""
+        try:
+            message = read_heartbeat(parse(raw))
+        except BadMessage as error:
+            raise BadRequest(str(error)) from error
+        now = datetime.now(UTC)
+        async with self._store.judging(f"node:{message.node_id}") as transaction:
+            node = await transaction.node(message.node_id)
+            version = message.signature.key_version
+            last = await transaction.last_beat(message.node_id, version)
+            digest = hashlib.sha256(jcs(message.heartbeat)).hexdigest()
+            intents = {a.intent_id: await transaction.versions(a.intent_id) for a in message.active_intents}
+            same = last is not None and last.digest == digest
+            seq = last.seq_no if last is not None else None
+            verdict = judge_heartbeat(message, node, seq, same, intents, now)
+            if verdict.repeated and last is not None:
+                return await _stored(transaction, last.ack_id)
+            made = self._receipt(message, message.heartbeat, None, message.node_id, verdict, now)
+            if verdict.is_live:
+                beat = LastBeat(message.seq_no, digest, made.ack.ack_id)
+                await transaction.put_beat(message.node_id, version, beat, message.status, now)
+            return await _kept(transaction, "heartbeat", None, message.raw, made, now)
+
+    async def decide(self, ack_id: str, decision: Literal["accepted", "rejected"], by: str) -> Receipt:
+        """Answer what waits for a person; the ACK is issued anew. Raises `NotFound` or `Conflict`."""
+        now = datetime.now(UTC)
+        async with self._store.judging(f"review:{ack_id}") as transaction:
+            entry = await transaction.entry(ack_id)
+            if entry is None:
+                raise NotFound(f"there is no ACK {ack_id!r}")
+            if entry.status != "needs_review":
+                raise Conflict(f"ACK {ack_id} is {entry.status}; there is nothing to decide")
+            signed = entry.message["intent" if entry.kind == "announce" else "heartbeat"]
+            notes = [*entry.receipt.ack.validation_notes, f"{decision} by {by}"]
+            made = self._signed(
+                entry.receipt.mcp_response.request_id, signed, entry, decision, notes, now, issue=1
+            )
+            if entry.kind == "announce" and entry.intent_id is not None:
+                message = read_announcement(entry.message)
+                version = Version(message.version, message.hash, decision)
+                await transaction.put_version(entry.intent_id, version, entry.node_id, made.ack.ack_id)
+            await transaction.supersede(ack_id)
+            return await _kept(transaction, entry.kind, entry.intent_id, entry.message, made, now)
+
+    async def register(self, request: api.Registration) -> None:
+        """Register a node, or one more key of it. Raises `BadRequest` for a key that may not be trusted."""
+        try:
+            public_key_of(request.public_key_ref)
+        except BadKey as error:
+            raise BadRequest(f"public_key_ref: {error}") from error
+        async with self._store.judging(f"node:{request.node_id}") as transaction:
+            node = await transaction.node(request.node_id)
+            if node is not None and node.role != request.role:
+                raise Conflict(f"node {request.node_id} is registered as {node.role}")
+            known = next((k for k in node.keys if k.version == request.key_version), None) if node else None
+            if known is not None and known.public_key_ref != request.public_key_ref:
+                raise Conflict(f"key {request.key_version} of node {request.node_id} is another one")
+            key = NodeKey(request.key_version, request.public_key_ref)
+            await transaction.register(request.node_id, request.role, request.label, REPUTATION_START, key)
+
+    async def retire(self, node_id: str, version: str) -> None:
+        """Retire a node's key from now on. Raises `NotFound`."""
+        async with self._store.judging(f"node:{node_id}") as transaction:
+            if not await transaction.retire(node_id, version, datetime.now(UTC)):
+                raise NotFound(f"there is no key {version!r} of node {node_id!r}")
+
+    def _receipt(
+        self,
+        message: Announcement | Heartbeat,
+        signed: dict[str, Any],
+        intent_id: str | None,
+        node_id: str,
+        verdict: Verdict,
+        now: datetime,
+    ) -> Receipt:
+        ack = Ack(
+            ack_id_of(self.validator_id, signed),
+            intent_id,
+            node_id,
+            format_instant(now),
+            verdict.status,
+            verdict.notes,
+        )
+        return receipt(self._key, self.validator_id, message.request.request_id, ack, now)
+
+    def _signed(
+        self,
+        request_id: str,
+        signed: dict[str, Any],
+        entry: Entry,
+        status: AckStatus,
+        notes: list[str],
+        now: datetime,
+        *,
+        issue: int,
+    ) -> Receipt:
+        ack_id = ack_id_of(self.validator_id, signed, issue)
+        ack = Ack(ack_id, entry.intent_id, entry.node_id, format_instant(now), status, notes)
+        return receipt(self._key, self.validator_id, request_id, ack, now)
+
+
+async def _move(transaction: ProofTransaction, node: Node | None, verdict: Verdict) -> None:
+    if node is not None and verdict.outcome is not None:
+        await transaction.set_reputation(node.node_id, moved(node.reputation, verdict.outcome))
+
+
+async def _stored(transaction: ProofTransaction, ack_id: str) -> Receipt:
+    entry = await transaction.entry(ack_id)
+    if entry is None:
+        raise NotFound(f"the receipt {ack_id} is not there")
+    return entry.receipt
+
+
+async def _kept(
+    transaction: ProofTransaction,
+    kind: str,
+    intent_id: str | None,
+    message: dict[str, Any],
+    made: Receipt,
+    now: datetime,
+) -> Receipt:
+    """Audit the message and return its receipt; of one that was answered before, the stored receipt."""
+    known = await transaction.entry(made.ack.ack_id)
+    if known is not None:
+        return known.receipt
+    ack = made.ack
+    await transaction.write(Entry(ack.ack_id, kind, ack.node_id, intent_id, ack.status, now, message, made))
+    return made
