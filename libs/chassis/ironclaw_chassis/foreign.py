@@ -47,8 +47,11 @@ def build_foreign(endpoint: Endpoint[Any, Any, Any], handler: ForeignHandler) ->
         if str(request.scope["raw_path"], "latin-1").partition("?")[0] != endpoint.path:
             raise NotFound(f"there is no {request.scope['path']}")
         call = ForeignCall(
-            headers={name.lower(): value for name, value in request.headers.items()},
-            query=dict(request.query_params),
+            headers={
+                name.decode("latin-1").lower(): value.decode("latin-1")
+                for name, value in request.scope["headers"]
+            },
+            query=dict(request.query_params) if request.scope["query_string"] else {},
             body=await _body(request, endpoint.body_bytes_max) if endpoint.method == "POST" else b"",
             source=request.client.host if request.client is not None else "unknown",
         )

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from contextlib import nullcontext
 
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -38,7 +39,7 @@ def request_context(app: ASGIApp) -> ASGIApp:
 
         span = start_span(scope["method"], carrier, SpanKind.SERVER)
         with (
-            trace.use_span(span, end_on_exit=True),
+            trace.use_span(span, end_on_exit=True) if span is not trace.INVALID_SPAN else nullcontext(),
             structlog.contextvars.bound_contextvars(request_id=request_id),
         ):
             try:

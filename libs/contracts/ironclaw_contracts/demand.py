@@ -7,7 +7,7 @@ from typing import Any, cast
 from msgspec import Struct
 
 from ironclaw_contracts.instants import parse_instant
-from ironclaw_contracts.milestones import Malformed, check_sent_at
+from ironclaw_contracts.milestones import Malformed, check_sent_at, is_storable
 
 INGEST_PATH = "/internal/demand/ingest"
 STATES = ("hot", "warm", "idle")
@@ -138,10 +138,4 @@ def _entries(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _is_text(value: object) -> bool:
-    """Tell whether a value is a text that is not blank and that PostgreSQL can keep."""
-    return (
-        isinstance(value, str)
-        and bool(value.strip())
-        and "\x00" not in value
-        and not any("\ud800" <= c <= "\udfff" for c in value)
-    )
+    return isinstance(value, str) and bool(value.strip()) and is_storable(value)

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from ironclaw_contracts.artifacts import Constraints, Profile, ToolPolicy
 from ironclaw_contracts.ids import Attempt, Id
+from ironclaw_contracts.snapshots import OrderSnapshot
 
 QUEUE_NAME = "ironclaw:orders"
 
@@ -33,3 +34,18 @@ class JobMessage(Struct, frozen=True, kw_only=True):
         for that mark to expire. Claiming is fenced, so a second job for an attempt does no harm.
         """
         return f"{self.order_id}:{self.attempt}" + (f":rescue-{self.rescue}" if self.rescue else "")
+
+
+def job_of(order: OrderSnapshot, worktree_path: str, rescue: int = 0) -> JobMessage:
+    """Return the message that names an order's present attempt on the queue."""
+    return JobMessage(
+        order_id=order.order_id,
+        run_id=order.run_id,
+        theater_id=order.theater_id,
+        worktree_path=worktree_path,
+        attempt=order.attempt,
+        rescue=rescue,
+        profile=order.order.profile,
+        constraints=order.order.constraints,
+        tool_policy=order.order.constraints.tool_policy,
+    )

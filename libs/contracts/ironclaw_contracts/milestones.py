@@ -112,8 +112,12 @@ def _text(fields: dict[str, Any], name: str, within: str = "") -> str:
     return _storable(value.strip(), shown)
 
 
+def is_storable(text: str) -> bool:
+    """Tell whether PostgreSQL can keep a text: no NUL, no half of a surrogate pair."""
+    return "\x00" not in text and (text.isascii() or _SURROGATE.search(text) is None)
+
+
 def _storable(text: str, name: str) -> str:
-    """Return a text that PostgreSQL can keep: no NUL, no half of a surrogate pair. Raises `Malformed`."""
-    if (not text.isascii() and _SURROGATE.search(text) is not None) or "\x00" in text:
+    if not is_storable(text):
         raise Malformed(f"{name}: a character that cannot be stored")
     return text

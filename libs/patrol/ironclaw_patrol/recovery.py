@@ -10,7 +10,7 @@ from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.endpoints.duty_officer import Intervention
 from ironclaw_contracts.errors import EventConflict, NotFound
 from ironclaw_contracts.events import EventType
-from ironclaw_contracts.jobs import JobMessage
+from ironclaw_contracts.jobs import job_of
 from ironclaw_contracts.payloads import OrderFailed, OrderReissued, RecoveryCompleted, RecoveryStarted
 from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_patrol.rules import Enqueue, GiveUp, Reissue
@@ -29,7 +29,8 @@ class Recovery:
     async def enqueue(self, decision: Enqueue) -> Intervention | None:
         """Queue an order's job again; None when it waits in the queue still."""
         order = decision.order
-        job = _job(order, decision.round)
+        path = order.worktree.path if order.worktree is not None else ""
+        job = job_of(order, path, decision.round)
         own = f"{order.order_id}:{order.attempt}"
         waiting = await self._queue.waiting()
         if own in waiting or any(job_id.startswith(f"{own}:") for job_id in waiting):
@@ -105,17 +106,3 @@ class Recovery:
             await self._client.call(vault.ARCHIVE_WORKTREE, query=query, order_id=order.order_id)
         except NotFound:
             log.warning("no worktree to keep", order_id=order.order_id, attempt=order.attempt)
-
-
-def _job(order: OrderSnapshot, rescue: int) -> JobMessage:
-    return JobMessage(
-        order_id=order.order_id,
-        run_id=order.run_id,
-        theater_id=order.theater_id,
-        worktree_path=order.worktree.path if order.worktree is not None else "",
-        attempt=order.attempt,
-        rescue=rescue,
-        profile=order.order.profile,
-        constraints=order.order.constraints,
-        tool_policy=order.order.constraints.tool_policy,
-    )

@@ -8,7 +8,7 @@ from ironclaw_contracts.derived import order_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.enums import WorktreeState
 from ironclaw_contracts.events import EventType
-from ironclaw_contracts.jobs import JobMessage
+from ironclaw_contracts.jobs import job_of
 from ironclaw_contracts.payloads import OrderEnqueued
 from ironclaw_contracts.snapshots import OrderSnapshot
 
@@ -53,17 +53,3 @@ class Dispatcher:
         preparation = vault.Preparation(order=order.order, attempt=order.attempt)
         await self._client.call(vault.PREPARE_WORKTREE, preparation, order_id=order.order_id)
         return made.worktree_path, made.base_commit
-
-
-def job_of(order: OrderSnapshot, worktree_path: str) -> JobMessage:
-    """Return the message that names an order on the queue."""
-    return JobMessage(
-        order_id=order.order_id,
-        run_id=order.run_id,
-        theater_id=order.theater_id,
-        worktree_path=worktree_path,
-        attempt=order.attempt,
-        profile=order.order.profile,
-        constraints=order.order.constraints,
-        tool_policy=order.order.constraints.tool_policy,
-    )

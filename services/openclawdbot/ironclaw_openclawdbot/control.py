@@ -14,7 +14,6 @@ _TASKS: dict[Service, str] = {
     Service.INTEGRATION: "gates and merges",
     Service.DUTY_OFFICER: "patrols the fleet and recovers orders",
     Service.SENTINEL: "audits the duty officer",
-    Service.LEARNING: "learns which profile does which work best",
     Service.OPENCLAWDBOT: "takes milestones and demand in",
 }
 _PLAYBOOKS = ["summarize", "call_summary", "draft"]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ironclaw_contracts import canonical
 from ironclaw_contracts.instants import parse_instant
-from ironclaw_contracts.milestones import Malformed
+from ironclaw_contracts.milestones import Malformed, is_storable
 from ironclaw_contracts.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, is_signed
 
 Record = TypeVar("Record")
@@ -72,7 +72,7 @@ def examine(
         return Rejection(400, "invalid JSON body", shown)
     if not _is_fresh(timestamp, now, replay_window_seconds):
         return Rejection(401, "timestamp outside replay window", shown)
-    if key != shown and shown is not None and not key.startswith(shown):
+    if not is_storable(key):
         return Rejection(400, f"{channel.malformed}: idempotencyKey", shown)
     try:
         return Accepted(key, channel.read(envelope))
@@ -95,7 +95,7 @@ def _is_fresh(timestamp: str, now: datetime, window_seconds: int) -> bool:
     return sent is not None and math.fabs((now - sent).total_seconds()) <= window_seconds
 
 
-def _shown(key: str) -> str | None:
+def _shown(key: str) -> str:
     """Return a key as the dead letters keep it: storable, and not longer than anybody reads."""
     clean = "".join("\ufffd" if c == "\x00" or "\ud800" <= c <= "\udfff" else c for c in key)
     return clean[:_KEY_SHOWN_MAX]

@@ -1,6 +1,7 @@
 """Take deliveries in, and answer them as the contract says, byte for byte."""
 
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +22,9 @@ log = structlog.get_logger()
 MILESTONES = Channel[Milestone]("milestones", read_milestone, "invalid milestone event")
 DEMAND = Channel[Snapshot]("demand", read_snapshot, "invalid demand summary snapshot")
 _SOURCES_MAX = 10_000
+
+Accept = Callable[[str, Any], Awaitable[dict[str, Any]]]
+"""Stores a record under its key and returns the answer."""
 
 
 class SourceLimit:
@@ -78,7 +82,12 @@ class Receiving:
 
         return await self._receive(call, DEMAND, accept)
 
-    async def _receive(self, call: ForeignCall, channel: Channel[Any], accept: Any) -> ForeignAnswer:
+    async def _receive(
+        self,
+        call: ForeignCall,
+        channel: Channel[Any],
+        accept: Accept,
+    ) -> ForeignAnswer:
         if not self._limit.take(call.source, time.monotonic()):
             return _away("too many deliveries from one source")
         now = datetime.now(UTC)

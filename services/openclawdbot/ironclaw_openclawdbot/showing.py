@@ -22,6 +22,15 @@ from ironclaw_openclawdbot.store import DEAD_LETTERS_MAX, FEED_MAX, DeadLetter
 _LIMIT_DEFAULT = 20
 
 
+class CatalogueEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """One segment of the catalogue."""
+
+    id: str
+    label: str
+    cluster_labels: list[str]
+    static_weight: int
+
+
 def read_catalogue(path: str) -> list[Segment]:
     """Return the demand segments of a file, or the standard ones. Raises `SettingsError`."""
     source = Path(path) if path else files("ironclaw_openclawdbot") / "segments.json"
@@ -30,15 +39,6 @@ def read_catalogue(path: str) -> list[Segment]:
     except (OSError, msgspec.DecodeError) as error:
         raise SettingsError(f"IRONCLAW_OPENCLAWDBOT_SEGMENTS_FILE: {path}: {error}") from error
     return [Segment(e.id, e.label, 0, "idle", e.static_weight, e.cluster_labels) for e in entries]
-
-
-class CatalogueEntry(msgspec.Struct, frozen=True, rename="camel"):
-    """One segment of the catalogue."""
-
-    id: str
-    label: str
-    cluster_labels: list[str]
-    static_weight: int
 
 
 def clamp_limit(given: str | None) -> int:

@@ -10,8 +10,7 @@ import asyncpg
 import pytest
 
 from ironclaw_contracts.endpoint import Endpoint
-from ironclaw_contracts.endpoints import openclawdbot
-from ironclaw_contracts.enums import Service
+from ironclaw_contracts.endpoints import ALL, openclawdbot
 from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.instants import format_instant
 from ironclaw_contracts.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER
@@ -250,7 +249,7 @@ async def test_given_a_browser_when_it_reads_then_any_origin_may_and_what_did_no
     inside = await outside.post(MILESTONES, b"{}", {"Origin": "https://dash.example"})
     assert "access-control-allow-origin" not in inside.headers
     clusters = (await outside.get(unchanged)).body["clusters"]
-    assert {engine["id"] for engine in clusters[0]["engines"]} == {service.value for service in Service}
+    assert {engine["id"] for engine in clusters[0]["engines"]} == {service.value for service in ALL}
 
 
 async def test_given_a_follower_when_it_comes_back_with_the_last_id_then_it_misses_nothing(
