@@ -23,6 +23,9 @@ VERSION = "0.1.0"
 Check = Callable[[], Awaitable[None]]
 """Raises when a dependency is not fit; its message becomes the readiness answer."""
 
+Facts = Callable[[], dict[str, str]]
+"""What the service found about its machine, for GET /health."""
+
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -32,14 +35,16 @@ def create_app(
     *,
     lifespan: Lifespan,
     checks: dict[str, Check] | None = None,
+    facts: Facts = dict,
     middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
 ) -> Litestar:
     """Build the Litestar application of one service.
 
-    `lifespan` opens what the service holds (pools, loops) and closes it again; `checks` answer GET /ready.
+    `lifespan` opens what the service holds (pools, loops) and closes it again; `checks` answer GET /ready,
+    `facts` stand in GET /health.
     `middleware` is what only this service needs around its handlers.
     """
-    _serve_health(routes, checks or {})
+    _serve_health(routes, checks or {}, facts)
 
     @asynccontextmanager
     async def hold(_: Litestar) -> AsyncGenerator[None]:
@@ -61,7 +66,7 @@ def create_app(
     )
 
 
-def _serve_health(routes: Routes, checks: dict[str, Check]) -> None:
+def _serve_health(routes: Routes, checks: dict[str, Check], facts: Facts) -> None:
     started = time.monotonic()
     service: Service = routes.service
 
@@ -72,6 +77,7 @@ def _serve_health(routes: Routes, checks: dict[str, Check]) -> None:
             status="ok",
             version=VERSION,
             uptime_seconds=round(time.monotonic() - started, 3),
+            facts=facts(),
         )
 
     @routes.serve(readiness_endpoint(service))

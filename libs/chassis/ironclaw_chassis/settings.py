@@ -30,6 +30,7 @@ SHARED: dict[str, str] = {
     "model_name": "IRONCLAW_MODEL_NAME",
     "model_api_key": "IOINTELLIGENCE_API_KEY",
     "lease_seconds": "IRONCLAW_LEASE_SECONDS",
+    "sandbox": "IRONCLAW_SANDBOX",
     "heartbeat_seconds": "IRONCLAW_HEARTBEAT_SECONDS",
     "signing_secret": "MILESTONE_SIGNING_SECRET",
     "signing_secret_file": "MILESTONE_SIGNING_SECRET_FILE",

@@ -2,19 +2,20 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ironclaw_contracts.endpoint import ANYONE, Endpoint, Nothing
 from ironclaw_contracts.enums import Service
 
 
 class Health(Struct, frozen=True):
-    """The process is up and its loops turn."""
+    """The process is up and its loops turn; `facts` is what the service found about its machine."""
 
     service: str
     status: Literal["ok"]
     version: str
     uptime_seconds: float
+    facts: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Readiness(Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from ironclaw_contracts.artifacts import Artifact, Constraints, Line, ModelUse, Order, Text
+from ironclaw_contracts.artifacts import Artifact, Constraints, Effort, Line, ModelUse, Order, Text
 from ironclaw_contracts.enums import Cause, Severity
 from ironclaw_contracts.ids import Attempt, Id, Seconds, Sha, Sha256
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
@@ -149,12 +149,15 @@ class ArtifactWritten(AttemptPayload, frozen=True, kw_only=True):
 
 
 class AarWritten(AttemptPayload, frozen=True, kw_only=True):
+    """`effort` counts the attempt's tool and model calls; each call is in transcript.jsonl."""
+
     path: str
     sha256: Sha256
     status: str
     summary: Text
     model: ModelUse | None = None
     next_recommendations: list[Line] = field(default_factory=list[str])
+    effort: Effort | None = None
 
 
 class IntegrationReady(AttemptPayload, frozen=True, kw_only=True):
