@@ -1,12 +1,20 @@
-"""The `model` executor: one call to a model, or the offline provider where no key is configured."""
+"""What does the work of an order: executors that write a text, and those that change the worktree.
+
+The `model` executor is one call to a model, or the offline provider where no key is configured.
+"""
 
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
+import msgspec
 from msgspec import Struct
 
 from ironclaw_chassis.model import PROVIDER, ModelClient
-from ironclaw_contracts.artifacts import ModelUse, Order
+from ironclaw_contracts.artifacts import Claims, ModelUse, Order
+from ironclaw_contracts.enums import Cause
+from ironclaw_contracts.transcript import Outcome, Run, ToolCall
 from ironclaw_worker.material import Document
 from ironclaw_worker.offline.respond import respond
 from ironclaw_worker.prompt import SYSTEM, user_message
@@ -24,8 +32,71 @@ class Work(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class WorkFailed(Exception):
+    """The work cannot be done, or came out wrong; `cause` says whose fault that is."""
+
+    def __init__(self, cause: Cause, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class Assignment(Struct, frozen=True):
+    """One attempt at an order, in its worktree. `progressed` is called when the unit got on."""
+
+    order: Order
+    attempt: int
+    unit_id: str
+    worktree: Path
+    base_commit: str
+    progressed: Callable[[], None]
+
+
+class Record:
+    """The attempt's tool calls as they happen; kept whatever becomes of the attempt."""
+
+    def __init__(self, calls: list[ToolCall] | None = None) -> None:
+        self.calls: list[ToolCall] = calls or []
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next call."""
+        return len(self.calls) + 1
+
+    def add(
+        self, call: ToolCall, *, outcome: Outcome | None = None, result: str = "", run: Run | None = None
+    ) -> ToolCall:
+        """Keep a call with what came of it."""
+        kept = msgspec.structs.replace(call, outcome=outcome or call.outcome, result=result, run=run)
+        self.calls.append(kept)
+        return kept
+
+
+class TreeWork(Struct, frozen=True):
+    """What was done to the worktree, in one sentence, and what its author claims."""
+
+    summary: str
+    claims: Claims
+    model: ModelUse | None = None
+    notes: tuple[str, ...] = ()
+    cost_microusd: int = 0
+    model_calls: int = 0
+
+
+class TreeExecutor(Protocol):
+    """Does an order by changing files of its worktree."""
+
+    name: str
+
+    async def change(self, assignment: Assignment, record: Record) -> TreeWork:
+        """Change the worktree; what is left uncommitted there is judged and committed by the caller.
+
+        Raises `WorkFailed` and `ModelError`; the caller bounds the time.
+        """
+        ...
+
+
 class Executor(Protocol):
-    """Does the work of one order."""
+    """Does an order by writing a text."""
 
     name: str
 

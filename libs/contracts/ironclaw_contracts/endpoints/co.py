@@ -15,7 +15,10 @@ from ironclaw_contracts.snapshots import RunSnapshot
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):
-    """What a user wants. `run_id` may be chosen by the caller, so that a retry starts nothing twice."""
+    """What a user wants. `run_id` may be chosen by the caller, so that a retry starts nothing twice.
+
+    Without `on_order_failure` the playbook's own way holds.
+    """
 
     user_id: Annotated[str, Meta(min_length=1, max_length=200)]
     objective: Annotated[Text, Meta(min_length=1)]
@@ -25,7 +28,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
-    on_order_failure: OnOrderFailure = "fail"
+    on_order_failure: OnOrderFailure | None = None
 
 
 class Planned(Struct, frozen=True):

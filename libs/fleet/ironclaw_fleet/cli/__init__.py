@@ -17,6 +17,7 @@ def build_app() -> App:
     """Return the command with all its verbs."""
     from ironclaw_fleet.cli import machine, operate, schema, watch, work
     from ironclaw_fleet.cli.conformance import conformance
+    from ironclaw_fleet.cli.doctor import doctor
     from ironclaw_fleet.cli.escalations import escalations
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
@@ -27,7 +28,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.theater import theater
 
     app = App(name="ironclaw", help=__doc__, version="0.1.0", help_format="plaintext")
-    for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve):
+    for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve, doctor):
         app.command(verb)
     # Named, not imported: it stands on the whole fleet, which would make every other verb slow to start.
     app.command(

@@ -32,7 +32,8 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     """The seed's request, and what a user may add to steer the plan.
 
     `mode: sync` answers with the reply, or like async once `deadline_seconds` have passed.
-    `run_id` may be chosen by the client, so that a retry starts nothing twice.
+    `run_id` may be chosen by the client, so that a retry starts nothing twice. Without `on_order_failure` the
+    playbook's own way holds: `continue` where orders do not build on each other, else `fail`.
     """
 
     message: Annotated[Text, Meta(min_length=1)]
@@ -45,7 +46,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
-    on_order_failure: OnOrderFailure = "fail"
+    on_order_failure: OnOrderFailure | None = None
 
 
 class ChatAnswer(Struct, frozen=True, omit_defaults=True):
