@@ -13,6 +13,7 @@ from ironclaw_worker.workbench import Workbench, now
 _SHARE_OF_BUDGET = 0.9
 """Of the attempt's time; what is left is for looking at the diff, committing and reporting."""
 _TAIL_CHARS = 600
+_LINE_CHARS = 120
 
 
 class CommandExecutor:
@@ -53,7 +54,7 @@ class CommandExecutor:
             raise
         succeeded = run.exit_code is not None and run.exit_code in inputs.accept
         record.add(call, outcome="done" if succeeded else "failed", run=run)
-        line = shlex.join(inputs.argv)[:200]
+        line = " ".join(shlex.join(inputs.argv).split())[:_LINE_CHARS]
         if not succeeded:
             raise WorkFailed(Cause.TASK, f"{line}: {how_it_ended(run)}")
         return TreeWork(
