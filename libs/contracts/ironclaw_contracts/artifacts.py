@@ -34,11 +34,15 @@ class ToolPolicy(Struct, frozen=True):
 
 
 class Constraints(Struct, frozen=True):
-    """Limits of one order. `budget_seconds` bounds one attempt, `max_retries` counts further attempts."""
+    """Limits of one order. `budget_seconds` bounds one attempt, `max_retries` counts further attempts.
+
+    `priority` moves the order forward in the merge queue, a minute of waiting for each point, or back.
+    """
 
     budget_seconds: Seconds = 60
     max_retries: Annotated[int, Meta(ge=0, le=20)] = 1
     tool_policy: ToolPolicy = field(default_factory=ToolPolicy)
+    priority: Annotated[int, Meta(ge=-60, le=60)] = 0
 
 
 class Profile(Struct, frozen=True):

@@ -170,12 +170,21 @@ class IntegrationStarted(AttemptPayload, frozen=True, kw_only=True):
     gate_profile: Id = "default"
 
 
-class GateResult(Struct, frozen=True, kw_only=True):
-    """The verdict of one gate: `passed`, `failed`, or `could_not_run`."""
+class GateResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The verdict of one gate: `passed`, `failed`, or `could_not_run`.
+
+    `output` is the hash under which integration keeps what the gate's command printed; `cached` when the
+    same tree was judged before; `flaky` when it failed first. `mismatches` are the kinds of claims in the
+    report that were not so.
+    """
 
     gate: Id
     verdict: Annotated[str, Meta(pattern=r"\A(passed|failed|could_not_run)\Z")]
     detail: str = ""
+    output: Sha256 | None = None
+    cached: bool = False
+    flaky: bool = False
+    mismatches: list[Id] = field(default_factory=list[str])
 
 
 class IntegrationPassed(AttemptPayload, frozen=True, kw_only=True):

@@ -38,7 +38,9 @@ SERVICES: tuple[Service, ...] = (
     Service.OPENCLAWDBOT,
     Service.API_GATEWAY,
 )
-WITH_DATABASE = frozenset({Service.LEDGER, Service.API_GATEWAY, Service.CO, Service.OPENCLAWDBOT})
+WITH_DATABASE = frozenset(
+    {Service.LEDGER, Service.API_GATEWAY, Service.CO, Service.INTEGRATION, Service.OPENCLAWDBOT}
+)
 WITH_REDIS = frozenset(
     {Service.API_GATEWAY, Service.CO, Service.WORKER, Service.DUTY_OFFICER, Service.SENTINEL}
 )

@@ -19,6 +19,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.conformance import conformance
     from ironclaw_fleet.cli.doctor import doctor
     from ironclaw_fleet.cli.escalations import escalations
+    from ironclaw_fleet.cli.gates import approvals, gates
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
     from ironclaw_fleet.cli.milestones import milestones
@@ -43,6 +44,8 @@ def build_app() -> App:
     for verb in (watch.patrol, watch.audit, watch.recover, watch.grades, watch.drill):
         app.command(verb)
     for group in (theater, ledger, keys, escalations, salvage, milestones, secrets, conformance, openclaw):
+        app.command(group)
+    for group in (gates, approvals):
         app.command(group)
     return app
 

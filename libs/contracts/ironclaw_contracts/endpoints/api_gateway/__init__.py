@@ -1,6 +1,14 @@
 """The gateway's endpoints: the only surface that people and programs outside the fleet see."""
 
-from ironclaw_contracts.endpoints.api_gateway import openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway import merging, openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway.merging import (
+    DECIDE,
+    INTEGRATE,
+    PROVE_GATES,
+    READ_OUTPUT,
+    SHOW_GATES,
+    DecisionRequest,
+)
 from ironclaw_contracts.endpoints.api_gateway.openclaw import (
     DECIDE_REVIEW,
     GET_INTENT,
@@ -19,7 +27,6 @@ from ironclaw_contracts.endpoints.api_gateway.operations import (
     EXPORT,
     FLEET,
     GET_GRADES,
-    INTEGRATE,
     LIST_ESCALATIONS,
     LIST_EVENTS,
     LIST_KEYS,
@@ -59,7 +66,7 @@ from ironclaw_contracts.endpoints.api_gateway.work import (
     FollowQuery,
 )
 
-ENDPOINTS = (*work.ENDPOINTS, *operations.ENDPOINTS, *openclaw.ENDPOINTS)
+ENDPOINTS = (*work.ENDPOINTS, *operations.ENDPOINTS, *merging.ENDPOINTS, *openclaw.ENDPOINTS)
 
 __all__ = [
     "ACK_ESCALATION",
@@ -67,6 +74,7 @@ __all__ = [
     "CANCEL_RUN",
     "CHAT",
     "CREATE_KEY",
+    "DECIDE",
     "DECIDE_REVIEW",
     "EMIT_MILESTONE",
     "ENDPOINTS",
@@ -94,8 +102,10 @@ __all__ = [
     "OPEN_THEATER",
     "PATROL",
     "PATROL_THEATER",
+    "PROVE_GATES",
     "READ_AUDIT",
     "READ_LOG",
+    "READ_OUTPUT",
     "REBUILD",
     "RECOVER_ORDER",
     "REDELIVER_MILESTONES",
@@ -103,6 +113,7 @@ __all__ = [
     "RESTORE_SALVAGE",
     "RETIRE_KEY",
     "REVOKE_KEY",
+    "SHOW_GATES",
     "SHOW_SALVAGE",
     "VERIFY_CHAIN",
     "WHY_ORDER",
@@ -111,6 +122,7 @@ __all__ = [
     "ArtifactQuery",
     "ChatAnswer",
     "ChatRequest",
+    "DecisionRequest",
     "FleetStatus",
     "FollowQuery",
     "ServiceStatus",
