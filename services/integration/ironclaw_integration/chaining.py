@@ -5,11 +5,12 @@ import asyncio
 from msgspec import Struct
 
 import ironclaw_git
+from ironclaw_contracts.artifacts import Claims
 from ironclaw_contracts.payloads import GateResult
 from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_git import Repository
 from ironclaw_integration.evidence import gather_facts
-from ironclaw_integration.gates import run_gates, turned_down
+from ironclaw_integration.gates import claims_of, run_gates, turned_down
 from ironclaw_integration.runner import Tree
 from ironclaw_integration.theaters import Mainline
 
@@ -20,6 +21,7 @@ class Candidate(Struct, frozen=True):
     order: OrderSnapshot
     merge: Tree
     results: list[GateResult]
+    claims: Claims | None
 
 
 class Chain(Struct, frozen=True):
@@ -51,7 +53,8 @@ async def build_chain(mainline: Mainline, orders: list[OrderSnapshot]) -> Chain:
             else:
                 chain.deferred.append(order)
             continue
-        candidate = Candidate(order, merged, await judge_built_in(mainline, order, onto, merged))
+        results, claims = await judge_built_in(mainline, order, onto, merged)
+        candidate = Candidate(order, merged, results, claims)
         if turned_down(candidate.results):
             chain.refused.append(candidate)
         else:
@@ -80,9 +83,9 @@ async def merge_order(
 
 async def judge_built_in(
     mainline: Mainline, order: OrderSnapshot, onto: str, merged: Tree
-) -> list[GateResult]:
-    """Run the built-in gates on a merge of an order onto a commit."""
+) -> tuple[list[GateResult], Claims | None]:
+    """Run the built-in gates on a merge of an order onto a commit; return what its report claims, too."""
     facts = await gather_facts(
         mainline.repository, order, order.commit_sha or "", onto, merged.commit, mainline.gates
     )
-    return await asyncio.to_thread(run_gates, order, facts, mainline.gates)
+    return await asyncio.to_thread(run_gates, order, facts, mainline.gates), claims_of(facts.aar)

@@ -13,6 +13,7 @@ from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import RelativePath
 from ironclaw_contracts.ids import Id
+from ironclaw_integration.claims import BLOCKING, MismatchKind
 
 GATES_FILE = ".ironclaw/gates.toml"
 MIB = 1024 * 1024
@@ -98,9 +99,9 @@ class Artifacts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Reports(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What becomes of work whose report claims what was not so: refused, or merged with a note."""
+    """The kinds of claims that block a merge when they were not so; the others are noted in the result."""
 
-    mismatch: Literal["block", "note"] = "block"
+    block: list[MismatchKind] = field(default_factory=lambda: list(BLOCKING))
 
 
 class Merge(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import ironclaw_git
-from ironclaw_contracts.artifacts import AAR_FILE, ORDER_FILE, STATE_FILE, TASK_FILE
+from ironclaw_contracts.artifacts import AAR_FILE, ORDER_FILE, STATE_FILE, TASK_FILE, TRANSCRIPT_FILE
 from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_git import ChangedPath, NewBlobs, Repository
 from ironclaw_integration.definition import MIB, Gates
@@ -25,10 +25,12 @@ async def gather_facts(
 ) -> MergeFacts:
     """Return the facts of a merge: `commit` is the order's, `onto` the mainline's, `merged` the candidate."""
     reported = [artifact.path for artifact in order.artifacts]
-    changed, leftovers, own, landed, history = await asyncio.gather(
+    base = order.worktree.base_commit if order.worktree is not None else onto
+    changed, ours, leftovers, files, landed, history = await asyncio.gather(
         repository.changed_paths(onto, merged),
+        repository.changed_paths(base, commit),
         _leftovers(repository, order),
-        _read(repository, commit, [AAR_FILE, *reported]),
+        _read(repository, commit, [AAR_FILE, TRANSCRIPT_FILE, *reported]),
         _present(repository, merged, reported),
         repository.new_blobs(
             commit, onto, file_bytes_max=gates.size.file_bytes_max, total_bytes_max=gates.size.total_bytes_max
@@ -38,9 +40,11 @@ async def gather_facts(
         _changes(repository, merged, changed), _secrets(repository, onto, changed, history, gates)
     )
     return MergeFacts(
-        aar=own.get(AAR_FILE),
-        artifacts={path: own.get(path) for path in reported},
+        aar=files.get(AAR_FILE),
+        artifacts={path: files.get(path) for path in reported},
         landed=frozenset(landed),
+        transcript=files.get(TRANSCRIPT_FILE),
+        own=frozenset(change.path for change in ours),
         changes=changes,
         history=history,
         secrets=secrets,

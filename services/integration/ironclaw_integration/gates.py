@@ -9,10 +9,11 @@ from fnmatch import fnmatchcase
 import msgspec
 from msgspec import Struct
 
-from ironclaw_contracts.artifacts import AAR_FILE, OPERATIONAL_FILES, Aar
+from ironclaw_contracts.artifacts import AAR_FILE, OPERATIONAL_FILES, Aar, Claims
 from ironclaw_contracts.payloads import GateResult
 from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_git import NewBlobs
+from ironclaw_integration.claims import Mismatch, mismatches
 from ironclaw_integration.definition import Gates
 from ironclaw_integration.verdicts import COULD_NOT_RUN, FAILED, PASSED
 from ironclaw_sandbox import Finding, PathRules, judge_paths
@@ -27,14 +28,16 @@ class MergeFacts(Struct, frozen=True):
     """The merged tree as far as the gates look.
 
     `artifacts` maps each reported path to its bytes in the order's commit, None when it is missing there;
-    `landed` are those paths that the merged tree has. `changes` is what the merge changes on the mainline,
-    `history` every file version that it brings along, `secrets` what was found in those. `leftovers` are
-    uncommitted paths in the worktree.
+    `landed` are those paths that the merged tree has. `transcript` is the unit's, `own` the paths that its
+    commits change. `changes` is what the merge changes on the mainline, `history` every file version that
+    it brings along, `secrets` what was found in those. `leftovers` are uncommitted paths in the worktree.
     """
 
     aar: bytes | None
     artifacts: dict[str, bytes | None]
     landed: frozenset[str]
+    transcript: bytes | None
+    own: frozenset[str]
     changes: list[Change]
     history: NewBlobs
     secrets: list[Finding]
@@ -54,7 +57,28 @@ def run_gates(order: OrderSnapshot, facts: MergeFacts, gates: Gates) -> list[Gat
         results.append(_result("secret_scan", _secret_scan(facts)))
     if gates.artifacts.required:
         results.append(_result("required_artifacts", _required(order, gates)))
+    results.append(report_result(mismatches(claims_of(facts.aar), facts.transcript, facts.own), gates))
     return results
+
+
+def claims_of(aar: bytes | None) -> Claims | None:
+    """Return what a report claims; None without a readable report, which is another gate's matter."""
+    try:
+        return msgspec.json.decode(aar, type=Aar).claims if aar is not None else None
+    except msgspec.DecodeError:
+        return None
+
+
+def report_result(found: list[Mismatch], gates: Gates) -> GateResult:
+    """Return the verdict on a report; what does not block is told all the same."""
+    blocking = [one for one in found if one.kind in gates.reports.block]
+    told = [*blocking, *(one for one in found if one not in blocking)][:_SHOWN_MAX]
+    return GateResult(
+        gate="report",
+        verdict=FAILED if blocking else PASSED,
+        detail="; ".join(f"{one.kind}: {one.detail}" for one in told),
+        mismatches=sorted({one.kind for one in found}),
+    )
 
 
 def turned_down(results: list[GateResult]) -> list[GateResult]:

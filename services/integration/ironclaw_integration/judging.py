@@ -99,7 +99,7 @@ class Judging:
         merged = await merge_order(mainline.repository, attempt, mainline.head)
         if isinstance(merged, ironclaw_git.Conflict):
             return api.Trial(passed=False, reason=conflict_reason(list(merged.paths)), gates=[])
-        results = await judge_built_in(mainline, attempt, mainline.head, merged)
+        results, _ = await judge_built_in(mainline, attempt, mainline.head, merged)
         if not turned_down(results):
             for gate in mainline.gates.gate:
                 results.append(await self._runner.judge(mainline.repository, merged, gate))
@@ -158,6 +158,21 @@ class Judging:
         if content is None:
             raise NotFound(f"no output {digest} is kept; it may be past its retention")
         return content
+
+    async def figures(self) -> api.ReportFigures:
+        """Return how often the reports of each profile claimed what was not so."""
+        return api.ReportFigures(
+            figures=[
+                api.ReportFigure(
+                    profile=one.profile,
+                    model=one.model,
+                    reports=one.reports,
+                    wrong=one.wrong,
+                    kinds=one.kinds,
+                )
+                for one in await self._store.figures()
+            ]
+        )
 
     async def decide(self, order_id: str, decision: api.Decision) -> api.Decided:
         """Record a person's decision about an order's result. Raises `Conflict` where none is asked for."""

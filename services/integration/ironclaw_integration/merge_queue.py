@@ -18,8 +18,9 @@ from ironclaw_contracts.payloads import GateResult, IntegrationPassed
 from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_integration.announcing import Announcer
 from ironclaw_integration.chaining import Candidate, Chain, build_chain
+from ironclaw_integration.claims import rerun_mismatch
 from ironclaw_integration.definition import BadGates
-from ironclaw_integration.gates import holding, reason_of, turned_down
+from ironclaw_integration.gates import holding, reason_of, report_result, turned_down
 from ironclaw_integration.ordering import APPROVAL_AWAITED, awaits_approval, in_order, is_free, next_batch
 from ironclaw_integration.patience import Patience
 from ironclaw_integration.proofs import Proofs, halt_reason
@@ -171,6 +172,7 @@ class MergeQueue:
             await self._announcer.conflicting(order, paths)
         for refused in chain.refused:
             bad = turned_down(refused.results)
+            await self._note(refused.order, refused.results)
             await self._announcer.refused(refused.order, reason_of(bad), refused.results)
         return [order for order, _ in chain.conflicting] + [one.order for one in chain.refused]
 
@@ -207,6 +209,8 @@ class MergeQueue:
             reason = f"the mainline itself does not pass, at {mainline.head[:12]}: {reason_of(red)}"
             await self._hold_one(mainline, candidate.order, reason, everything)
         else:
+            everything += _rerun(mainline, candidate, bad)
+            await self._note(candidate.order, everything)
             await self._announcer.refused(candidate.order, reason_of(bad), everything)
 
     async def _promote(
@@ -230,6 +234,8 @@ class MergeQueue:
                     reason = f"{APPROVAL_AWAITED}: ironclaw approvals decide {order.order_id}"
                     return await self._hold([order], reason, [*candidates[0].results, *results])
                 approvals[order.order_id] = approval
+        for one in candidates:
+            await self._note(one.order, one.results)
         target = await _target(mainline, candidates)
         try:
             await self._announcer.passed(
@@ -247,6 +253,12 @@ class MergeQueue:
             [(one.order, one.merge.commit) for one in candidates], repository.mainline_branch
         )
         return orders
+
+    async def _note(self, order: OrderSnapshot, results: list[GateResult]) -> None:
+        """Count a judged report, and what of it was not so, in its profile's figures."""
+        kinds = {kind for result in results for kind in result.mismatches}
+        profile = order.order.profile
+        await self._store.note_report(order.order_id, order.attempt, profile.name, profile.model, kinds)
 
     async def _moved_on(self, orders: list[OrderSnapshot], error: Conflict) -> list[OrderSnapshot]:
         """Return the orders that left the queue while they were gated, as by being cancelled."""
@@ -286,6 +298,13 @@ class MergeQueue:
             episode=reason[:200],
             theater_id=theater_id,
         )
+
+
+def _rerun(mainline: Mainline, candidate: Candidate, bad: list[GateResult]) -> list[GateResult]:
+    """Return what the failed tests say of a report that claims they pass."""
+    tests = {gate.name for gate in mainline.gates.gate if gate.kind == "tests"}
+    found = rerun_mismatch(candidate.claims, tests & {result.gate for result in bad})
+    return [report_result(found, mainline.gates)] if found else []
 
 
 def _approval_result(approval: Approval) -> GateResult:

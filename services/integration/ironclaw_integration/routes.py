@@ -41,4 +41,8 @@ def build_routes(parts: Parts, reconciler: Reconciler) -> Routes:
         reconciler.nudge(decided.theater_id)
         return decided
 
+    @routes.serve(api.REPORT_FIGURES)
+    async def report_figures(_: Call[Nothing, Nothing]) -> api.ReportFigures:
+        return await parts.judging.figures()
+
     return routes

@@ -2,6 +2,7 @@
 
 import hashlib
 import zlib
+from collections.abc import Collection
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Literal
@@ -32,6 +33,19 @@ _DECIDE = """
 insert into approvals (order_id, attempt, commit_sha, approved, decided_by, note)
 values ($1, $2, $3, $4, $5, $6)
 on conflict (order_id, attempt, commit_sha) do nothing
+"""
+
+_NOTE = """
+insert into reports (order_id, attempt, profile, model, mismatches) values ($1, $2, $3, $4, $5)
+on conflict (order_id, attempt) do update set mismatches = excluded.mismatches
+"""
+_FIGURES = """
+select profile, model, count(*) as reports, count(*) filter (where mismatches <> '{}') as wrong
+from reports group by profile, model order by profile, model
+"""
+_KINDS = """
+select profile, model, kind, count(*) as times from reports, unnest(mismatches) as kind
+group by profile, model, kind
 """
 
 ProofState = Literal["alive", "dead", "unproven"]
@@ -65,6 +79,16 @@ class Proof(Struct, frozen=True):
     output: str | None
     commit_sha: str
     tried_at: datetime | None = None
+
+
+class Figure(Struct, frozen=True):
+    """Of a profile and model: reports judged, those that claim what was not so, and how often each kind."""
+
+    profile: str
+    model: str
+    reports: int
+    wrong: int
+    kinds: dict[str, int]
 
 
 class Approval(Struct, frozen=True):
@@ -161,6 +185,22 @@ class Store:
             *(order_id, attempt, commit_sha),
         )
         return Approval(**dict(rows[0])) if rows else None
+
+    async def note_report(
+        self, order_id: str, attempt: int, profile: str, model: str, kinds: Collection[str]
+    ) -> None:
+        """Count a report once an attempt, with the kinds of its claims that were not so."""
+        await self._fetch(_NOTE, order_id, attempt, profile, model, sorted(kinds))
+
+    async def figures(self) -> list[Figure]:
+        """Return, for each profile and model, how many reports were judged and what was wrong with them."""
+        kinds: dict[tuple[str, str], dict[str, int]] = {}
+        for row in await self._fetch(_KINDS):
+            kinds.setdefault((row["profile"], row["model"]), {})[row["kind"]] = row["times"]
+        return [
+            Figure(**dict(row), kinds=kinds.get((row["profile"], row["model"]), {}))
+            for row in await self._fetch(_FIGURES)
+        ]
 
     async def forget(self, before: datetime) -> None:
         """Drop verdicts and outputs older than this."""

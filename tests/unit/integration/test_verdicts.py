@@ -2,8 +2,9 @@
 
 import pytest
 
+from ironclaw_integration.counting import count_tests
 from ironclaw_integration.definition import CommandGate, Plant
-from ironclaw_integration.verdicts import count_tests, judge_outcome
+from ironclaw_integration.verdicts import judge_outcome
 from ironclaw_sandbox import Ended, Outcome, Tier
 
 PLANT = Plant(path="a.py", content="")

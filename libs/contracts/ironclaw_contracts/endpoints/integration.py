@@ -71,6 +71,20 @@ class TheaterGates(Struct, frozen=True, kw_only=True):
     require_approval: bool = False
 
 
+class ReportFigure(Struct, frozen=True, kw_only=True):
+    """Of a profile and model: reports judged, those that claim what was not so, and how often each kind."""
+
+    profile: str
+    model: str
+    reports: int
+    wrong: int
+    kinds: dict[str, int]
+
+
+class ReportFigures(Struct, frozen=True):
+    figures: list[ReportFigure]
+
+
 class Decision(Struct, frozen=True, kw_only=True):
     """A person's word on the result of an order that passed its gates."""
 
@@ -163,4 +177,15 @@ DECIDE = Endpoint(
     callers=frozenset({Service.API_GATEWAY}),
     timeout_seconds=30.0,
 )
-ENDPOINTS = (INTEGRATE, TRY_MERGE, SHOW_GATES, PROVE_GATES, READ_OUTPUT, DECIDE)
+REPORT_FIGURES = Endpoint(
+    service=Service.INTEGRATION,
+    name="report_figures",
+    method="GET",
+    path="/reports/figures",
+    summary="How often the reports of each profile claimed what was not so.",
+    body=Nothing,
+    query=Nothing,
+    answer=ReportFigures,
+    callers=frozenset({Service.API_GATEWAY, Service.LEARNING}),
+)
+ENDPOINTS = (INTEGRATE, TRY_MERGE, SHOW_GATES, PROVE_GATES, READ_OUTPUT, DECIDE, REPORT_FIGURES)

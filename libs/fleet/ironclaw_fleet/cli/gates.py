@@ -45,6 +45,29 @@ async def output(output_id: Identifier) -> None:
     say(content.decode("utf-8", "replace"))
 
 
+@gates.command
+async def reports(*, options: Options = PLAIN) -> None:
+    """Show how often the reports of each profile claimed what was not so."""
+    async with gateway() as client:
+        found = (await client.call(api.REPORT_FIGURES)).figures
+    if options.json:
+        print_json(found)
+        return
+    print_table(
+        ("profile", "model", "reports", "wrong", "kinds"),
+        [
+            (
+                f.profile,
+                f.model,
+                f.reports,
+                f.wrong,
+                ", ".join(f"{k} {n}" for k, n in sorted(f.kinds.items())),
+            )
+            for f in found
+        ],
+    )
+
+
 @approvals.command(name="list")
 async def list_(theater: Identifier, *, options: Options = PLAIN) -> None:
     """List the orders of a theater whose merges are held, and for what."""

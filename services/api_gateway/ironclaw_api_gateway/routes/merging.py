@@ -34,3 +34,7 @@ def add_merging_routes(routes: Routes, client: ServiceClient) -> None:
             approved=call.body.approved, decided_by=call.caller.name, note=call.body.note
         )
         return await client.call(integration.DECIDE, decision, order_id=call.path["order_id"])
+
+    @routes.serve(api.REPORT_FIGURES)
+    async def report_figures(_: Call[Nothing, Nothing]) -> integration.ReportFigures:
+        return await client.call(integration.REPORT_FIGURES)

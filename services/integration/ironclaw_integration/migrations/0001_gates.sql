@@ -46,3 +46,14 @@ create table approvals (
     decided_at timestamptz not null default now(),
     primary key (order_id, attempt, commit_sha)
 );
+
+-- Reports that were judged, and the kinds of their claims that were not so.
+create table reports (
+    order_id text not null,
+    attempt integer not null,
+    profile text not null,
+    model text not null,
+    mismatches text[] not null,
+    judged_at timestamptz not null default now(),
+    primary key (order_id, attempt)
+);

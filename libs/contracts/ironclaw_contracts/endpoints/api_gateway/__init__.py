@@ -6,6 +6,7 @@ from ironclaw_contracts.endpoints.api_gateway.merging import (
     INTEGRATE,
     PROVE_GATES,
     READ_OUTPUT,
+    REPORT_FIGURES,
     SHOW_GATES,
     DecisionRequest,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "RECOVER_ORDER",
     "REDELIVER_MILESTONES",
     "REGISTER_NODE",
+    "REPORT_FIGURES",
     "RESTORE_SALVAGE",
     "RETIRE_KEY",
     "REVOKE_KEY",

@@ -9,6 +9,7 @@ from ironclaw_contracts.endpoints.integration import (
     Decided,
     IntegrationAnswer,
     IntegrationRequest,
+    ReportFigures,
     TheaterGates,
 )
 from ironclaw_contracts.enums import Service
@@ -81,4 +82,15 @@ DECIDE = Endpoint(
     callers=OPERATORS,
     timeout_seconds=30.0,
 )
-ENDPOINTS = (INTEGRATE, SHOW_GATES, PROVE_GATES, READ_OUTPUT, DECIDE)
+REPORT_FIGURES = Endpoint(
+    service=Service.API_GATEWAY,
+    name="report_figures",
+    method="GET",
+    path="/reports/figures",
+    summary="How often the reports of each profile claimed what was not so.",
+    body=Nothing,
+    query=Nothing,
+    answer=ReportFigures,
+    callers=OPERATORS,
+)
+ENDPOINTS = (INTEGRATE, SHOW_GATES, PROVE_GATES, READ_OUTPUT, DECIDE, REPORT_FIGURES)
