@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.ids import Id, Seconds, Sha256
+from ironclaw_contracts.spending import Ceiling
 
 Text = Annotated[str, Meta(max_length=262_144)]
 Line = Annotated[str, Meta(min_length=1, max_length=2_000)]
@@ -37,12 +38,14 @@ class Constraints(Struct, frozen=True):
     """Limits of one order. `budget_seconds` bounds one attempt, `max_retries` counts further attempts.
 
     `priority` moves the order forward in the merge queue, a minute of waiting for each point, or back.
+    `spend` bounds what the model calls of all its attempts may cost together.
     """
 
     budget_seconds: Seconds = 60
     max_retries: Annotated[int, Meta(ge=0, le=20)] = 1
     tool_policy: ToolPolicy = field(default_factory=ToolPolicy)
     priority: Annotated[int, Meta(ge=-60, le=60)] = 0
+    spend: Ceiling = Ceiling()
 
 
 class Profile(Struct, frozen=True):

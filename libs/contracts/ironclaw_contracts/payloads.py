@@ -9,6 +9,7 @@ from ironclaw_contracts.artifacts import Artifact, Constraints, Effort, Line, Mo
 from ironclaw_contracts.enums import Cause, Severity
 from ironclaw_contracts.ids import Attempt, Id, Seconds, Sha, Sha256
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
+from ironclaw_contracts.spending import SpendingKey
 
 Evidence = dict[str, Any]
 
@@ -31,6 +32,7 @@ class RunCreated(Payload, frozen=True, kw_only=True):
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
     on_order_failure: OnOrderFailure = "fail"
+    charged_to: SpendingKey | None = None
 
 
 class RunUpdated(Payload, frozen=True, kw_only=True):

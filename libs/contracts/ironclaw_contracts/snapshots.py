@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from ironclaw_contracts.artifacts import Artifact, Constraints, ModelUse, Order
 from ironclaw_contracts.enums import Cause, OrderPhase, OrderStatus, RunStatus, Severity, WorktreeState
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
+from ironclaw_contracts.spending import SpendingKey
 
 
 class Worktree(Struct, frozen=True):
@@ -103,6 +104,7 @@ class RunSnapshot(Struct, frozen=True, kw_only=True):
     first_seq: int
     last_seq: int
     on_order_failure: OnOrderFailure = "fail"
+    charged_to: SpendingKey | None = None
 
 
 class Lease(Struct, frozen=True):

@@ -42,6 +42,7 @@ class Admission:
                     inputs=request.inputs,
                     constraints=request.constraints,
                     budget=request.budget,
+                    charged_to=request.charged_to,
                     on_order_failure=request.on_order_failure or failure_policy(request.playbook),
                 ),
                 run_id=run_id,

@@ -10,7 +10,7 @@ from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
-from ironclaw_chassis.model import ModelClient
+from ironclaw_chassis.model import open_model
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import background
 from ironclaw_contracts.enums import Service
@@ -28,10 +28,8 @@ def compose(settings: Settings) -> Litestar:
     """Build the application. Raises `SettingsError` when this machine has not the sandbox asked for."""
     client = ServiceClient(Identity.load(Service.WORKER, settings.keys), Addresses(settings))
     queue = ArqQueue(settings.redis_url)
-    model = ModelClient(settings.model_base_url, settings.model_api_key)
-    executor: Executor = (
-        ModelExecutor(model, settings.model_name) if settings.model_api_key.reveal() else OfflineExecutor()
-    )
+    model = open_model(settings, client)
+    executor: Executor = ModelExecutor(model, settings.model_name) if model.available else OfflineExecutor()
     leases = LeaseKeeper(
         lambda: ServiceClient(Identity.load(Service.WORKER, settings.keys), Addresses(settings)),
         settings.silence_seconds,

@@ -32,7 +32,7 @@ async def deliver_text(assignment: Assignment, executor: Executor) -> Delivered:
     order, worktree = assignment.order, assignment.worktree
     material = await asyncio.to_thread(read_material, worktree, order)
     task = await asyncio.to_thread(read_task, worktree)
-    work = await executor.execute(order, task, material)
+    work = await executor.execute(assignment, task, material)
     assignment.progressed()
     product = deliverable(order, work)
     report = aar(order, work, [product.artifact], datetime.now(UTC))

@@ -11,8 +11,8 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from ironclaw_chassis.model import PROVIDER, ModelClient
-from ironclaw_contracts.artifacts import Claims, ModelUse, Order
+from ironclaw_chassis.model import PROVIDER, ModelClient, Payer
+from ironclaw_contracts.artifacts import Claims, Effort, ModelUse, Order
 from ironclaw_contracts.enums import Cause
 from ironclaw_contracts.transcript import Outcome, Run, ToolCall
 from ironclaw_worker.material import Document
@@ -30,6 +30,7 @@ class Work(Struct, frozen=True):
     model: ModelUse
     summary: str
     notes: tuple[str, ...] = ()
+    effort: Effort | None = None
 
 
 class WorkFailed(Exception):
@@ -49,6 +50,16 @@ class Assignment(Struct, frozen=True):
     worktree: Path
     base_commit: str
     progressed: Callable[[], None]
+
+    def payer(self) -> Payer:
+        """Return who pays for its model calls."""
+        return Payer(
+            run_id=self.order.run_id,
+            order_id=self.order.order_id,
+            attempt=self.attempt,
+            unit_id=self.unit_id,
+            profile=self.order.profile.name,
+        )
 
 
 class Record:
@@ -100,7 +111,7 @@ class Executor(Protocol):
 
     name: str
 
-    async def execute(self, order: Order, task: str, material: list[Document]) -> Work:
+    async def execute(self, assignment: Assignment, task: str, material: list[Document]) -> Work:
         """Return the work; `task` is the text of task.md. Raises `ModelError`; the caller bounds the time."""
         ...
 
@@ -114,12 +125,14 @@ class ModelExecutor:
         self._client = client
         self._default_model = default_model
 
-    async def execute(self, order: Order, task: str, material: list[Document]) -> Work:
+    async def execute(self, assignment: Assignment, task: str, material: list[Document]) -> Work:
         """Ask the profile's model, or the default one."""
+        order = assignment.order
         answer = await self._client.complete(
             order.profile.model or self._default_model,
             SYSTEM,
             user_message(order, task, material),
+            assignment.payer(),
             temperature=_TEMPERATURE,
             timeout_seconds=float(order.constraints.budget_seconds),
         )
@@ -130,7 +143,13 @@ class ModelExecutor:
             tokens_in=answer.tokens_in,
             tokens_out=answer.tokens_out,
         )
-        return Work(text=answer.text, model=use, summary=_first_line(answer.text))
+        effort = Effort(
+            model_calls=1,
+            tokens_in=answer.tokens_in,
+            tokens_out=answer.tokens_out,
+            cost_microusd=answer.cost_microusd,
+        )
+        return Work(text=answer.text, model=use, summary=_first_line(answer.text), effort=effort)
 
 
 class OfflineExecutor:
@@ -138,8 +157,9 @@ class OfflineExecutor:
 
     name = "offline"
 
-    async def execute(self, order: Order, task: str, material: list[Document]) -> Work:
+    async def execute(self, assignment: Assignment, task: str, material: list[Document]) -> Work:
         """Respond deterministically, off the event loop."""
+        order = assignment.order
         reply = await asyncio.to_thread(respond, order.type, order.objective, material)
         return Work(
             text=reply.text,

@@ -50,6 +50,7 @@ def aar(order: Order, work: Work, artifacts: list[Artifact], now: datetime) -> A
         artifacts=artifacts,
         model=work.model,
         notes=list(work.notes),
+        effort=work.effort,
     )
 
 

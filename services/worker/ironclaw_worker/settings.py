@@ -5,7 +5,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from ironclaw_chassis.model import DEFAULT_BASE_URL, DEFAULT_MODEL
+from ironclaw_chassis.model import (
+    DEFAULT_BASE_URL,
+    DEFAULT_CONCURRENCY,
+    DEFAULT_MODEL,
+    DEFAULT_OUTPUT_TOKENS,
+    Concurrency,
+    OutputTokens,
+)
 from ironclaw_chassis.secret import Secret
 from ironclaw_chassis.settings import ServiceSettings
 
@@ -26,6 +33,10 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     model_base_url: str = DEFAULT_BASE_URL
     model_name: str = DEFAULT_MODEL
     model_api_key: Secret = Secret("")
+    model_prices_file: str = ""
+    model_output_tokens_max: OutputTokens = DEFAULT_OUTPUT_TOKENS
+    model_concurrency: Concurrency = DEFAULT_CONCURRENCY
+    model_cassette: str = ""
 
     @property
     def tool_folders(self) -> list[Path]:

@@ -12,6 +12,7 @@ from ironclaw_contracts.milestones import Evidence
 from ironclaw_contracts.outbox import Outgoing, OutgoingStatus
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
 from ironclaw_contracts.snapshots import RunSnapshot
+from ironclaw_contracts.spending import SpendingKey
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):
@@ -29,6 +30,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
     on_order_failure: OnOrderFailure | None = None
+    charged_to: SpendingKey | None = None
 
 
 class Planned(Struct, frozen=True):

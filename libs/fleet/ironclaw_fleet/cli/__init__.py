@@ -26,6 +26,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.openclaw import openclaw
     from ironclaw_fleet.cli.salvage import salvage
     from ironclaw_fleet.cli.secrets import secrets
+    from ironclaw_fleet.cli.spending import spending
     from ironclaw_fleet.cli.theater import theater
 
     app = App(name="ironclaw", help=__doc__, version="0.1.0", help_format="plaintext")
@@ -37,7 +38,7 @@ def build_app() -> App:
         name="demo",
         help="Start a fleet, turn one chat message into merged work, prove it, stop.",
     )
-    for verb in (work.chat, work.runs, work.run, work.orders, work.order, work.why, work.cancel):
+    for verb in (work.chat, work.runs, work.run, work.orders, work.order, work.why, work.cancel, spending):
         app.command(verb)
     for verb in (work.artifact, operate.events, operate.integrate, schema.schema):
         app.command(verb)

@@ -18,6 +18,7 @@ from ironclaw_contracts.errors import NotFound, Unavailable
 from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.plan import Budget, OnOrderFailure
 from ironclaw_contracts.snapshots import RunView
+from ironclaw_contracts.spending import Ceiling
 from ironclaw_contracts.why import Why
 from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, ago, first_line, print_json, print_table, say
@@ -34,6 +35,8 @@ async def chat(
     on_order_failure: OnOrderFailure | None = None,
     detach: Annotated[bool, Parameter(name=["--detach", "--async"], negative="")] = False,
     deadline: Annotated[int, Parameter(validator=Number(gte=1, lte=86_400))] = 600,
+    spend_usd: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
+    spend_tokens: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     options: Options = PLAIN,
 ) -> None:
     """Ask for work and watch it until the reply.
@@ -49,6 +52,8 @@ async def chat(
         as the playbook has it otherwise.
     detach: Answer at once with the run to follow.
     deadline: Seconds that the whole run may take.
+    spend_usd: US dollars that its model calls may cost in all.
+    spend_tokens: Tokens that they may take in all.
     """
     run_id = new_id()  # chosen here, so that a lost answer does not lose the run
     if theater is None and "IRONCLAW_URL" not in os.environ:
@@ -62,7 +67,7 @@ async def chat(
         run_id=run_id,
         playbook=playbook,
         inputs=_inputs(input or []),
-        budget=Budget(deadline_seconds=deadline),
+        budget=Budget(deadline_seconds=deadline, spend=Ceiling(tokens=spend_tokens, usd=spend_usd)),
         on_order_failure=on_order_failure,
     )
     async with gateway() as client:

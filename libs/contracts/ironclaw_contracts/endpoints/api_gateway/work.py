@@ -15,6 +15,7 @@ from ironclaw_contracts.endpoints.ledger import (
     RunQuery,
     RunsQuery,
 )
+from ironclaw_contracts.endpoints.ledger_spending import Accounts
 from ironclaw_contracts.endpoints.vault import (
     LogQuery,
     TheaterLog,
@@ -127,6 +128,17 @@ WHY_RUN = Endpoint(
     answer=Why,
     callers=USERS,
 )
+RUN_SPENDING = Endpoint(
+    service=Service.API_GATEWAY,
+    name="run_spending",
+    method="GET",
+    path="/runs/{run_id}/spending",
+    summary="What a run and its key have spent and may spend.",
+    body=Nothing,
+    query=Nothing,
+    answer=Accounts,
+    callers=USERS,
+)
 CANCEL_RUN = Endpoint(
     service=Service.API_GATEWAY,
     name="cancel_run",
@@ -222,6 +234,7 @@ ENDPOINTS = (
     GET_RUN,
     FOLLOW_RUN,
     WHY_RUN,
+    RUN_SPENDING,
     CANCEL_RUN,
     LIST_ORDERS,
     GET_ORDER,
