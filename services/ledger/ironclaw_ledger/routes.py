@@ -6,7 +6,7 @@ from ironclaw_chassis.routes import Call, Routes, StreamEvent
 from ironclaw_contracts.chain import Verification
 from ironclaw_contracts.endpoint import Done, Nothing
 from ironclaw_contracts.endpoints import ledger as api
-from ironclaw_contracts.endpoints.ledger_spending import Accounts
+from ironclaw_contracts.endpoints import ledger_spending as money
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import NewEvent
 from ironclaw_contracts.snapshots import Lead, Lease, OrderView, RunView
@@ -74,23 +74,23 @@ def build_routes(ledger: Ledger) -> Routes:
     async def release_lead(call: Call[Nothing, api.LeadQuery]) -> api.Released:
         return await ledger.reader.release_lead(call.path["lead_id"], call.service(), call.query.holder)
 
-    @routes.serve(api.RESERVE)
-    async def reserve(call: Call[Worst, Nothing]) -> Accounts:
-        return Accounts(accounts=await ledger.spending.reserve(call.path["reservation_id"], call.body))
+    @routes.serve(money.RESERVE)
+    async def reserve(call: Call[Worst, Nothing]) -> money.Accounts:
+        return money.Accounts(accounts=await ledger.spending.reserve(call.path["reservation_id"], call.body))
 
-    @routes.serve(api.MARK_SENT)
+    @routes.serve(money.MARK_SENT)
     async def mark_sent(call: Call[Nothing, Nothing]) -> Done:
         await ledger.spending.mark_sent(call.path["reservation_id"])
         return Done()
 
-    @routes.serve(api.SETTLE)
+    @routes.serve(money.SETTLE)
     async def settle(call: Call[Spent, Nothing]) -> Done:
         await ledger.spending.settle(call.path["reservation_id"], call.body)
         return Done()
 
-    @routes.serve(api.RUN_SPENDING)
-    async def run_spending(call: Call[Nothing, Nothing]) -> Accounts:
-        return Accounts(accounts=await ledger.spending.of_run(call.path["run_id"]))
+    @routes.serve(money.RUN_SPENDING)
+    async def run_spending(call: Call[Nothing, Nothing]) -> money.Accounts:
+        return money.Accounts(accounts=await ledger.spending.of_run(call.path["run_id"]))
 
     @routes.serve(api.LIST_ESCALATIONS)
     async def list_escalations(call: Call[Nothing, api.EscalationsQuery]) -> api.EscalationPage:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.model.errors import ModelError
-from ironclaw_contracts.endpoints import ledger as api
+from ironclaw_contracts.endpoints import ledger_spending as api
 from ironclaw_contracts.enums import Cause
 from ironclaw_contracts.errors import BudgetExceeded, Problem
 from ironclaw_contracts.ids import new_id

@@ -12,7 +12,7 @@ from ironclaw_chassis.routes import Call, FileAnswer, Routes, StreamEvent
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import co, ledger, vault
-from ironclaw_contracts.endpoints.ledger_spending import Accounts
+from ironclaw_contracts.endpoints import ledger_spending as money
 from ironclaw_contracts.errors import BadRequest, NotFound
 from ironclaw_contracts.snapshots import OrderView, RunSnapshot, RunView
 from ironclaw_contracts.why import Why
@@ -42,8 +42,8 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
         return await client.call(ledger.WHY_RUN, run_id=call.path["run_id"])
 
     @routes.serve(api.RUN_SPENDING)
-    async def run_spending(call: Call[Nothing, Nothing]) -> Accounts:
-        return await client.call(ledger.RUN_SPENDING, run_id=call.path["run_id"])
+    async def run_spending(call: Call[Nothing, Nothing]) -> money.Accounts:
+        return await client.call(money.RUN_SPENDING, run_id=call.path["run_id"])
 
     @routes.serve(api.CANCEL_RUN)
     async def cancel_run(call: Call[co.Cancellation, Nothing]) -> RunSnapshot:
