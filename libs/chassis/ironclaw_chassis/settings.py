@@ -6,10 +6,10 @@ in `SHARED`. An `IRONCLAW_*` name that nothing reads is an error, so that a miss
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ironclaw_chassis.secret import Secret
 from ironclaw_contracts.enums import SERVICE_PORTS, Service
@@ -60,6 +60,7 @@ class ServiceSettings(Struct, frozen=True, kw_only=True):
     keys_dir: str = ""
     log_level: str = "info"
     log_format: str = "json"
+    heartbeat_seconds: Annotated[float, Meta(gt=0)] = 30.0
 
     @property
     def keys(self) -> Path:

@@ -27,11 +27,12 @@ def compose(settings: Settings) -> Litestar:
     endings = Endings(ledger)
     gateway = Gateway(settings, client, endings)
     routes = Routes(Service.API_GATEWAY)
-    add_work_routes(routes, client, Chat(client, endings), Following(ledger, settings.streams_max))
+    following = Following(ledger, settings.streams_max)
+    add_work_routes(routes, client, Chat(client, endings), following)
     add_operation_routes(routes, client, gateway)
     add_watch_routes(routes, client)
     add_telling_routes(routes, client)
-    add_openclaw_routes(routes, client)
+    add_openclaw_routes(routes, client, following)
     return create_app(
         routes,
         gateway,

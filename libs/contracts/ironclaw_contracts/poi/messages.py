@@ -278,8 +278,8 @@ def _integer(fields: Object, name: str, within: str, *, least: int) -> int:
     value = fields.get(name)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise BadMessage(f"{within}.{name}: a whole number from {least}")
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= INTEGER_MAX:
+        raise BadMessage(f"{within}.{name}: a whole number from {least} to 2^53-1")
     return value
 
 
