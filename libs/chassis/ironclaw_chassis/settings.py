@@ -31,6 +31,7 @@ SHARED: dict[str, str] = {
     "model_api_key": "IOINTELLIGENCE_API_KEY",
     "lease_seconds": "IRONCLAW_LEASE_SECONDS",
     "heartbeat_seconds": "IRONCLAW_HEARTBEAT_SECONDS",
+    "poi_required": "IRONCLAW_POI_REQUIRED",
     "signing_secret": "MILESTONE_SIGNING_SECRET",
     "signing_secret_file": "MILESTONE_SIGNING_SECRET_FILE",
 }

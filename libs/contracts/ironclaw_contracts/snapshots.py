@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from ironclaw_contracts.artifacts import Artifact, Constraints, ModelUse, Order
 from ironclaw_contracts.enums import Cause, OrderPhase, OrderStatus, RunStatus, Severity, WorktreeState
+from ironclaw_contracts.payloads import IntentLink
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
 
 
@@ -103,6 +104,7 @@ class RunSnapshot(Struct, frozen=True, kw_only=True):
     first_seq: int
     last_seq: int
     on_order_failure: OnOrderFailure = "fail"
+    intent: IntentLink | None = None
 
 
 class Lease(Struct, frozen=True):

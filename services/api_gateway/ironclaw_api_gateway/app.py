@@ -16,6 +16,7 @@ from ironclaw_chassis.app import create_app
 from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.identity import Identity
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.routes import Routes
 from ironclaw_contracts.enums import Service
 
@@ -38,4 +39,5 @@ def compose(settings: Settings) -> Litestar:
         gateway,
         lifespan=gateway.open,
         checks={"database": gateway.ping_database, "valkey": gateway.ping_limiter},
+        node=ServiceNode(Service.API_GATEWAY, settings),
     )

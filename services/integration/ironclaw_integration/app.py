@@ -11,6 +11,7 @@ from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.hints import hint_from_ledger
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.reconciler import Reconciler, background
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import EventType
@@ -47,4 +48,5 @@ def compose(settings: Settings) -> Litestar:
         build_routes(queue),
         ServiceAuthenticator(TokenVerifier.load(Service.INTEGRATION, settings.keys)),
         lifespan=lifespan,
+        node=ServiceNode(Service.INTEGRATION, settings),
     )

@@ -11,6 +11,7 @@ from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.model import ModelClient
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import background
 from ironclaw_contracts.enums import Service
@@ -60,4 +61,5 @@ def compose(settings: Settings) -> Litestar:
         ServiceAuthenticator(TokenVerifier.load(Service.WORKER, settings.keys)),
         lifespan=lifespan,
         checks={"queue": queue.ping},
+        node=ServiceNode(Service.WORKER, settings),
     )

@@ -12,6 +12,7 @@ from ironclaw_contracts.endpoints.openclawdbot_proof import (
     Retirement,
     ReviewDecision,
 )
+from ironclaw_contracts.poi.messages import NodeRole
 from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, ago, print_json, print_table, say
 from ironclaw_fleet.cli.session import Failed, gateway
@@ -72,7 +73,7 @@ async def review(
 @openclaw.command
 async def register(
     node_id: Identifier,
-    role: Literal["Planner", "Worker", "Judge", "CFO"],
+    role: NodeRole,
     public_key: str,
     *,
     key_version: str = "v1",
