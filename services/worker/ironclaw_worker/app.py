@@ -46,6 +46,10 @@ def compose(settings: Settings) -> Litestar:
         unit, settings.redis_url, units_max=settings.units_max, poll_seconds=settings.poll_seconds
     )
 
+    node = ServiceNode(Service.WORKER, settings)
+    node.pending_jobs = lambda: consumer.at_work
+    node.status = lambda: "busy" if consumer.at_work >= settings.units_max else "online"
+
     @asynccontextmanager
     async def lifespan() -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
@@ -61,5 +65,5 @@ def compose(settings: Settings) -> Litestar:
         ServiceAuthenticator(TokenVerifier.load(Service.WORKER, settings.keys)),
         lifespan=lifespan,
         checks={"queue": queue.ping},
-        node=ServiceNode(Service.WORKER, settings),
+        node=node,
     )
