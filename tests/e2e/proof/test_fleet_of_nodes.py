@@ -220,3 +220,25 @@ async def test_given_a_thousand_nodes_when_all_beat_at_once_then_every_one_is_ac
             node.node_id for node in (await gateway.call(openclawdbot.LIST_NODES)).nodes if node.seq_no == 1
         }
         assert {node.node_id for node in crowd} <= heard
+
+
+async def test_given_a_services_node_when_its_key_is_rotated_then_it_beats_on_under_the_new_one(
+    careful: FleetUnderTest,
+) -> None:
+    await until(lambda: all_online(careful))
+    careful.cli("openclaw", "rotate-key", "vault")
+
+    async def beats_anew() -> NodeView | None:
+        node = (await nodes_of(careful))["vault"]
+        return node if node.status == "online" and (node.seq_no or 0) < 10 else None
+
+    node = await until(beats_anew)
+    folder = careful.state.path / "nodes" / "vault"
+    assert {path.name for path in folder.glob("*.key")} == {"v1.key", "v2.key"}
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.glob("v*"))
+    async with careful.client() as client:
+        audit = await client.call(api.READ_AUDIT)
+        keys = {key.version: key for key in audit.keys if key.node_id == node.node_id}
+    assert keys["v1"].retired_at is not None and keys["v2"].retired_at is None
+    assert "every signature holds" in careful.cli("openclaw", "verify")
+    assert "no node" in careful.cli("openclaw", "rotate-key", "vault", "--port", "1", code=1)
