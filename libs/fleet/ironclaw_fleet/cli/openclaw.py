@@ -1,4 +1,4 @@
-"""The OpenClaw validator: its nodes, their keys and intents, what waits for a person, what can be verified."""
+"""The OpenClaw validator: its nodes, their keys and intents, what waits for a person, what is verified."""
 
 from typing import Literal
 
