@@ -6,9 +6,25 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from ironclaw_contracts.errors import BadRequest, NotFound
+from appleseed_evolution.state.files import write_atomically
+from ironclaw_contracts.errors import BadRequest, Conflict, NotFound
 
-DEFAULT_PATH = "demo/appleseed.toml"
+CONFIG_NAME = "appleseed.toml"
+DEFAULT_PATH = Path("demo") / CONFIG_NAME
+_STANDARD = """\
+# Where the files of this Appleseed lie, relative to this one, and how it judges.
+
+[paths]
+skills_dir = "skills"
+state_dir = "state"
+
+[runtime]
+top_k_skills = 3
+min_evidence = 2
+approval_threshold = 0.65
+host = "127.0.0.1"
+port = 8765
+"""
 
 
 class Runtime(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +72,24 @@ def read_config(path: Path) -> Config:
         state_dir=path.parent / file.paths.state_dir,
         runtime=file.runtime,
     )
+
+
+def make_config(path: Path, *, overwrite: bool = False) -> None:
+    """Write the standard configuration, and a folder for skills beside it.
+
+    Raises `Conflict` when there is one already, and `OSError`.
+    """
+    if path.exists() and not overwrite:
+        raise Conflict(f"{path} is there already; replace it with: appleseed init {path} --overwrite")
+    write_atomically(path, _STANDARD.encode())
+    (path.parent / _Paths().skills_dir).mkdir(exist_ok=True)
+
+
+def ensure_config(path: Path) -> Path:
+    """Return the path of a configuration, which is made when there is none. Raises `OSError`."""
+    if not path.exists():
+        make_config(path)
+    return path
 
 
 def _check(runtime: Runtime, path: Path) -> None:

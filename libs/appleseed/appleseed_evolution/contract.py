@@ -102,6 +102,6 @@ def to_json(value: Struct) -> JsonObject:
 def envelope_to_json(envelope: Envelope) -> JsonObject:
     """Return an envelope as it is stored: unknown members stand beside the known ones again."""
     stored = to_json(envelope)
-    event = stored["event"]
-    stored["event"] = {**event, **event.pop("unknown")}
-    return {**stored, **stored.pop("unknown")}
+    for part in (stored, stored["event"]):
+        part.update(part.pop("unknown"))
+    return stored

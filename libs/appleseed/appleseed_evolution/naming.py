@@ -23,6 +23,11 @@ def artifact_id(artifact: Any, *ordinals: str) -> str:
     return str(_derived("artifact", fingerprint(artifact), *ordinals))
 
 
+def payload_part_id(digest: str, ordinal: int) -> str:
+    """Return an id for a part of a payload that is not stored; `digest` is the payload's SHA-256."""
+    return str(_derived("payload", digest, str(ordinal)))
+
+
 def fingerprint(value: Any) -> str:
     """Return the SHA-256 of a JSON value in canonical form, as lower-case hex.
 

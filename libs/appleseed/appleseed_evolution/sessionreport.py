@@ -13,11 +13,12 @@ from appleseed_evolution.contract import (
     envelope_to_json,
     to_json,
 )
-from appleseed_evolution.evolution.evidence import Evidence, Extent
+from appleseed_evolution.evolution.evidence import Evidence
 from appleseed_evolution.evolution.gate import Evaluation
 from appleseed_evolution.evolution.report import EvolutionReport, GatedProposal, build_report
 from appleseed_evolution.jsontext import JsonObject
 from appleseed_evolution.skills import SkillFile
+from appleseed_evolution.state.directory import Extent
 from ironclaw_contracts.errors import BadRequest, NotFound
 
 _MIN_EVIDENCE = 1  # one session is all there is; the gate still asks for the configured minimum
@@ -56,9 +57,7 @@ def session_report(
 ) -> JsonObject:
     """Return the evidence bundle of a session. No model is asked: the same evidence gives the same report."""
     events = [envelope.event for envelope in session.envelopes]
-    evidence = Evidence(
-        tuple(r.feedback for r in session.projections), Extent(events=0, projected_feedback=0)
-    )
+    evidence = Evidence(tuple(r.feedback for r in session.projections), Extent())
     suggested = build_report(evidence, skills, runtime, now=now, min_evidence=_MIN_EVIDENCE)
     return {
         "report_kind": "runtime_session_evidence_bundle",

@@ -5,21 +5,13 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct
 
-from appleseed_evolution.contract import Feedback, ProjectedFeedbackRecord
+from appleseed_evolution.contract import Feedback, ProjectedFeedbackRecord, to_json
 from appleseed_evolution.jsontext import JsonObject
 from appleseed_evolution.parsing import parse_feedback
-from appleseed_evolution.state.directory import StateDirectory
-from appleseed_evolution.state.ledger import Ledger
+from appleseed_evolution.state.directory import Extent, StateDirectory
 from ironclaw_contracts.errors import BadRequest
 
 _DIRECT = frozenset({"feedback_recorded", "runtime_session_event"})
-
-
-class Extent(Struct, frozen=True, kw_only=True):
-    """How far the ledgers were read, in bytes; ledgers only grow, so this names the evidence for good."""
-
-    events: int
-    projected_feedback: int
 
 
 class Evidence(Struct, frozen=True):
@@ -29,36 +21,28 @@ class Evidence(Struct, frozen=True):
     extent: Extent
 
 
-def read_evidence(state: StateDirectory, until: Extent | None = None) -> Evidence:
-    """Return all feedback, or that of an earlier extent. Damaged lines are told in the state's notices."""
-    direct, events_end = _lines(state, state.events, until.events if until else None)
-    projected, projected_end = _lines(
-        state, state.projected_feedback, until.projected_feedback if until else None
-    )
+def read_evidence(state: StateDirectory, extent: Extent) -> Evidence:
+    """Return all feedback up to an extent. Damaged lines are told in the state's notices."""
     records = [
-        *(feedback for line in direct if (feedback := _direct_feedback(state, line)) is not None),
-        *(record.feedback for record in _projections(state, projected)),
+        *(
+            feedback
+            for line in state.objects(state.events, extent.events)
+            if (feedback := _direct_feedback(state, line)) is not None
+        ),
+        *(record.feedback for record in read_projections(state, extent.projected_feedback)),
     ]
-    return Evidence(tuple(records), Extent(events=events_end, projected_feedback=projected_end))
+    return Evidence(tuple(records), extent)
 
 
-def read_projections(state: StateDirectory) -> Iterator[ProjectedFeedbackRecord]:
-    """Yield the projected feedback records."""
-    return _projections(state, list(state.objects(state.projected_feedback)))
-
-
-def _lines(state: StateDirectory, ledger: Ledger, until: int | None) -> tuple[list[JsonObject], int]:
-    found: list[JsonObject] = []
-    end = 0
-    for line in ledger.read():
-        if until is not None and line.end_offset > until:
-            break
-        end = line.end_offset
-        if line.value is None:
-            state.notice(f"{ledger.path.name}: line {line.number} is damaged and was passed over")
-        else:
-            found.append(line.value)
-    return found, end
+def read_projections(
+    state: StateDirectory, until_offset: int | None = None
+) -> Iterator[ProjectedFeedbackRecord]:
+    """Yield the projected feedback records. A line that holds none is told in the state's notices."""
+    for line in state.objects(state.projected_feedback, until_offset):
+        try:
+            yield _projection(line)
+        except (msgspec.ValidationError, BadRequest) as error:
+            state.notice(f"projected_feedback.jsonl: a record was passed over: {error}")
 
 
 def _direct_feedback(state: StateDirectory, line: JsonObject) -> Feedback | None:
@@ -77,12 +61,7 @@ def _direct_feedback(state: StateDirectory, line: JsonObject) -> Feedback | None
         return None
 
 
-def _projections(state: StateDirectory, lines: list[JsonObject]) -> Iterator[ProjectedFeedbackRecord]:
-    for line in lines:
-        try:
-            record = msgspec.convert(line, ProjectedFeedbackRecord)
-            parse_feedback(line["feedback"])
-        except (msgspec.ValidationError, BadRequest) as error:
-            state.notice(f"projected_feedback.jsonl: a record was passed over: {error}")
-            continue
-        yield record
+def _projection(line: JsonObject) -> ProjectedFeedbackRecord:
+    """Return a record; its feedback is read as any other: other writers put null where we put none."""
+    feedback = parse_feedback(line.get("feedback"))
+    return msgspec.convert({**line, "feedback": to_json(feedback)}, ProjectedFeedbackRecord)

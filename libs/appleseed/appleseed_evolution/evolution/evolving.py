@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from appleseed_evolution.contract import to_json
-from appleseed_evolution.evolution.evidence import read_evidence
+from appleseed_evolution.evolution.evidence import Evidence, read_evidence
 from appleseed_evolution.evolution.governance import governance_report
 from appleseed_evolution.evolution.preview import Preview, preview
 from appleseed_evolution.evolution.proposals import Proposal
@@ -30,6 +30,7 @@ from ironclaw_contracts.errors import NotFound
 EVOLUTION_REPORT = "latest_evolution_report.json"
 GOVERNANCE_REPORT = "latest_governance_report.json"
 OPERATOR_REVIEW = "latest_operator_review.json"
+WORKFLOW_RESUME = "latest_workflow_resume.json"
 
 
 class SourceReport(Struct, frozen=True):
@@ -139,5 +140,9 @@ def enter_stage(
     write_atomically(state.workflow_state, to_document(to_json(entered)).encode())
 
 
+def _evidence(workspace: Workspace) -> Evidence:
+    return read_evidence(workspace.state, workspace.state.extent())
+
+
 def _fresh(workspace: Workspace, now: datetime) -> EvolutionReport:
-    return build_report(read_evidence(workspace.state), workspace.skills(), workspace.runtime, now=now)
+    return build_report(_evidence(workspace), workspace.skills(), workspace.runtime, now=now)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from appleseed_evolution.config import Runtime
-from appleseed_evolution.evolution.evidence import Evidence, Extent
+from appleseed_evolution.evolution.evidence import Evidence
 from appleseed_evolution.evolution.gate import (
     Evaluation,
     GatePolicy,
@@ -20,6 +20,7 @@ from appleseed_evolution.evolution.gate import (
 from appleseed_evolution.evolution.proposals import Proposal, propose
 from appleseed_evolution.jsontext import JsonObject, parse
 from appleseed_evolution.skills import SkillFile
+from appleseed_evolution.state.directory import Extent
 from ironclaw_contracts.errors import BadRequest, NotFound
 
 _DEPTH_MAX = 128

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import structlog
 from litestar.handlers import HTTPRouteHandler
 
 from appleseed_evolution import intake
+from appleseed_evolution.config import CONFIG_NAME, ensure_config
 from appleseed_evolution.contract import to_json
 from appleseed_evolution.http.access import check_access
 from appleseed_evolution.jsontext import JsonObject, parse, to_line
@@ -33,7 +35,7 @@ class Surface:
     """
 
     def __init__(self, workspace: Workspace, *, api_key: Secret | None = None) -> None:
-        self._workspace = workspace
+        self.workspace = workspace
         self._api_key = api_key
         self._waiting = 0
         self._told = 0
@@ -41,7 +43,7 @@ class Surface:
     async def ingest(self, call: ForeignCall) -> ForeignAnswer:
         """Store a payload of runtime events."""
         return await self._answer(
-            call, lambda body, now: intake.ingest(self._workspace, body, now=now, new_id=_new_id)
+            call, lambda body, now: intake.ingest(self.workspace, body, now=now, new_id=_new_id)
         )
 
     async def feedback(self, call: ForeignCall) -> ForeignAnswer:
@@ -51,11 +53,11 @@ class Surface:
     async def route(self, call: ForeignCall) -> ForeignAnswer:
         """Name the skills for a task."""
         return await self._answer(
-            call, lambda body, now: intake.route(self._workspace, parse(body), now=now, new_id=_new_id)
+            call, lambda body, now: intake.route(self.workspace, parse(body), now=now, new_id=_new_id)
         )
 
     def _give_feedback(self, body: bytes, now: datetime) -> JsonObject:
-        feedback = intake.give_feedback(self._workspace, parse(body), now=now)
+        feedback = intake.give_feedback(self.workspace, parse(body), now=now)
         return {"status": "recorded", "feedback": to_json(feedback)}
 
     async def _answer(self, call: ForeignCall, act: Callable[[bytes, datetime], JsonObject]) -> ForeignAnswer:
@@ -69,7 +71,7 @@ class Surface:
         except Problem as problem:
             return error_answer(problem)
         except OSError as error:
-            log.error("state directory failed", path=str(self._workspace.state.path), exc_info=error)
+            log.error("state directory failed", path=str(self.workspace.state.path), exc_info=error)
             return error_answer(Unavailable("the state directory cannot be written now; send it again later"))
         finally:
             self._tell()
@@ -85,10 +87,19 @@ class Surface:
             self._waiting -= 1
 
     def _tell(self) -> None:
-        notices = self._workspace.state.notices
+        notices = self.workspace.state.notices
         for notice in notices[self._told :]:
             log.warning("state directory mended", notice=notice)
         self._told = len(notices)
+
+
+def open_surface(folder: Path, *, api_key: Secret | None = None) -> Surface:
+    """Return the surface over a folder, with the configuration, skills and state in it; made when missing.
+
+    Operators work on the same state with `appleseed --config FOLDER/appleseed.toml`. Raises what
+    `read_config` raises, and `OSError`.
+    """
+    return Surface(Workspace.open(ensure_config(folder / CONFIG_NAME)), api_key=api_key)
 
 
 def add_appleseed_routes(routes: Routes, surface: Surface) -> None:

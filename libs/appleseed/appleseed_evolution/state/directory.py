@@ -6,6 +6,8 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec import Struct
+
 from appleseed_evolution.jsontext import JsonObject, to_document
 from appleseed_evolution.state.files import write_atomically
 from appleseed_evolution.state.index import LedgerIndex
@@ -15,6 +17,15 @@ from ironclaw_contracts.errors import Unavailable
 
 LOCK_TIMEOUT_SECONDS = 10.0
 _NOTICES_MAX = 100
+
+
+class Extent(Struct, frozen=True, kw_only=True):
+    """How far the ledgers reach, in bytes; ledgers only grow, so this names their content for good."""
+
+    events: int = 0
+    envelopes: int = 0
+    projected_feedback: int = 0
+    journal: int = 0
 
 
 class StateDirectory:
@@ -58,9 +69,19 @@ class StateDirectory:
         finally:
             self._threads.release()
 
-    def objects(self, ledger: Ledger) -> Iterator[JsonObject]:
+    def extent(self) -> Extent:
+        """Return how far the ledgers reach between two writers: what is read up to there fits together."""
+        with self.locked():
+            return Extent(
+                events=self.events.size(),
+                envelopes=self.envelopes.size(),
+                projected_feedback=self.projected_feedback.size(),
+                journal=self.journal.size(),
+            )
+
+    def objects(self, ledger: Ledger, until_offset: int | None = None) -> Iterator[JsonObject]:
         """Yield a ledger's objects; a damaged line is told in `notices` and passed over."""
-        for line in ledger.read():
+        for line in ledger.read(until_offset=until_offset):
             if line.value is None:
                 self.notice(f"{ledger.path.name}: line {line.number} is damaged and was passed over")
             else:

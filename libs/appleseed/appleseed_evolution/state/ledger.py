@@ -51,10 +51,10 @@ class Ledger:
         if is_new:
             sync_folder(self.path.parent)
 
-    def read(self, after_offset: int = 0) -> Iterator[Line]:
-        """Yield the whole lines after an offset that an earlier line's `end_offset` gave.
+    def read(self, after_offset: int = 0, until_offset: int | None = None) -> Iterator[Line]:
+        """Yield the whole lines between two offsets that earlier lines' `end_offset` gave.
 
-        Line numbers count from there.
+        Line numbers count from the first of them.
         """
         if not self.path.exists():
             return
@@ -65,7 +65,13 @@ class Ledger:
                 if not raw.endswith(b"\n"):
                     return
                 offset += len(raw)
+                if until_offset is not None and offset > until_offset:
+                    return
                 yield Line(number, offset, _parsed(raw))
+
+    def size(self) -> int:
+        """Return how many bytes the ledger has; 0 when it was never written."""
+        return self.path.stat().st_size if self.path.exists() else 0
 
     def repair(self, aside: Path) -> str | None:
         """Mend what a crash left after the last line end, and return what was done about it.
