@@ -1,5 +1,6 @@
 """Reports as Markdown, for people."""
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from appleseed_evolution.jsontext import JsonObject
 
 _NONE = "none"
+_MARKUP = re.compile(r"[\\`\[\]]")
 
 
 def session_page(report: JsonObject) -> str:
@@ -165,7 +167,8 @@ def _code(text: str, language: str) -> str:
 
 
 def _plain(value: object) -> str:
-    """Return a value on one line, without control characters and without HTML: texts come from senders."""
+    """Return a value on one line without control characters, HTML, links or code: texts come from senders."""
     text = " ".join(str(value).split())
     text = "".join(c if unicodedata.category(c) not in {"Cc", "Cf", "Cs"} else "�" for c in text)
-    return text.replace("&", "&amp;").replace("<", "&lt;")
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return _MARKUP.sub(r"\\\g<0>", text)

@@ -33,7 +33,8 @@ def inspect(workspace: Workspace, *, session_id: str | None, limit: int, write: 
         limit=limit,
     )
     if write:
-        state.write_report(INGEST_AUDIT, document)
+        with state.locked():
+            state.write_report(INGEST_AUDIT, document)
     return document
 
 
@@ -44,9 +45,13 @@ def report_payloads(
 
     Ids that the sender left out are derived from the payload, so that the same payloads give the same report.
     """
-    envelopes = [envelope for payload in payloads for envelope in _parsed(payload, now)]
-    projections = [record for envelope in envelopes if (record := project(envelope, now=now)) is not None]
-    return _report(workspace, choose_session(envelopes, projections, session_id), now=now, write=write)
+    envelopes: dict[str, Envelope] = {}
+    for payload in payloads:
+        for envelope in _parsed(payload, now):
+            envelopes.setdefault(envelope.envelope_id, envelope)
+    projections = [r for envelope in envelopes.values() if (r := project(envelope, now=now)) is not None]
+    session = choose_session(envelopes.values(), projections, session_id)
+    return _report(workspace, session, now=now, write=write)
 
 
 def report_stored(workspace: Workspace, *, session_id: str | None, now: datetime, write: bool) -> JsonObject:

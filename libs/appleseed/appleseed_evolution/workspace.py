@@ -5,6 +5,7 @@ from pathlib import Path
 from appleseed_evolution.config import Config, Runtime, read_config
 from appleseed_evolution.skills import SkillFile, load_skills
 from appleseed_evolution.state.directory import StateDirectory
+from appleseed_evolution.state.files import sweep
 from appleseed_evolution.state.skillchanges import finish_interrupted
 
 
@@ -16,6 +17,8 @@ class Workspace:
         self.runtime: Runtime = config.runtime
         self.state = StateDirectory(config.state_dir)
         with self.state.locked():
+            for folder in (self.state.path, self.state.reports, self.state.received, self.state.kept_skills):
+                sweep(folder)
             finish_interrupted(self.state)
 
     @classmethod

@@ -1,5 +1,6 @@
 """The gate: which proposals may change a skill, which a person must judge, which are blocked."""
 
+import shlex
 from collections.abc import Iterable
 from typing import Literal
 
@@ -87,6 +88,7 @@ def evaluate(proposal: Proposal, policy: GatePolicy) -> Evaluation:
         proposal.evidence_count == policy.min_evidence
         or abs(proposal.confidence - policy.approval_threshold) <= _NEAR + _ROUNDING
     )
+    quoted = shlex.quote(proposal.proposal_id)
     return Evaluation(
         proposal_id=proposal.proposal_id,
         status="approved",
@@ -97,8 +99,8 @@ def evaluate(proposal: Proposal, policy: GatePolicy) -> Evaluation:
             f"confidence {proposal.confidence} meets the threshold of {policy.approval_threshold}",
         ),
         operator_actions=(
-            f"look at the change with: promote --proposal-id {proposal.proposal_id} --dry-run",
-            f"undo it, once promoted, with: rollback --proposal-id {proposal.proposal_id}",
+            f"look at the change with: promote --proposal-id {quoted} --dry-run",
+            f"undo it, once promoted, with: rollback --proposal-id {quoted}",
         ),
     )
 

@@ -1,6 +1,7 @@
 """What promoting a proposal would change in its skill file."""
 
 import difflib
+import re
 
 from msgspec import Struct
 
@@ -8,6 +9,8 @@ from appleseed_evolution.evolution.gate import changes_a_file
 from appleseed_evolution.evolution.proposals import Proposal
 from appleseed_evolution.jsontext import JsonObject
 from appleseed_evolution.skills import SkillFile, amended
+
+_NO_LINE_END = "\\ No newline at end of file"
 
 
 class Preview(Struct, frozen=True, kw_only=True):
@@ -52,15 +55,14 @@ def preview(proposal: Proposal, file: SkillFile | None, content: bytes) -> Previ
 
 
 def unified_diff(name: str, before: bytes, after: bytes) -> str:
-    """Return the unified diff of two contents of one file."""
-    return "".join(
-        difflib.unified_diff(
-            _text(before).splitlines(keepends=True),
-            _text(after).splitlines(keepends=True),
-            fromfile=f"{name} (current)",
-            tofile=f"{name} (proposed)",
-        )
-    )
+    """Return the unified diff of two contents of one file, in the form that `patch` takes."""
+    lines = difflib.unified_diff(_lines(before), _lines(after), fromfile=name, tofile=name)
+    return "".join(line if line.endswith("\n") else f"{line}\n{_NO_LINE_END}\n" for line in lines)
+
+
+def _lines(content: bytes) -> list[str]:
+    # Not splitlines: it also splits at characters that end no line of a file.
+    return [line for line in re.split(r"(?<=\n)", _text(content)) if line]
 
 
 def _text(content: bytes) -> str:

@@ -55,9 +55,8 @@ def promote(
         selection = select(source.report, requested, digests)
         files = {file.skill.id: file for file in skills}
         previews = {p.proposal_id: preview_of(p, files) for p, _ in selection.chosen}
-        if not dry_run:
-            _apply(workspace, selection, previews, now)
-        artifact = _artifact(source, requested, selection, previews, dry_run=dry_run, now=now)
+        applied = frozenset[str]() if dry_run else _apply(workspace, selection, previews, now)
+        artifact = _artifact(source, requested, selection, previews, applied, dry_run=dry_run, now=now)
         written = workspace.state.write_report(PROMOTION_ARTIFACT, artifact)
         enter_stage(
             workspace,
@@ -65,7 +64,7 @@ def promote(
             source,
             {"evolution_report": str(source.path), "promotion_artifact": str(written)},
             now=now,
-            promotion=_last_promotion(requested, selection, dry_run=dry_run),
+            promotion=_last_promotion(requested, selection, applied, dry_run=dry_run),
         )
     return artifact
 
@@ -118,7 +117,10 @@ def rollback(workspace: Workspace, proposal_id: str, *, now: datetime) -> JsonOb
     return artifact
 
 
-def _apply(workspace: Workspace, selection: Selection, previews: dict[str, Preview], now: datetime) -> None:
+def _apply(
+    workspace: Workspace, selection: Selection, previews: dict[str, Preview], now: datetime
+) -> frozenset[str]:
+    """Change the skill files, and return the ids of the proposals that were applied."""
     changes: list[SkillChange] = []
     for proposal, _ in selection.chosen:
         change = previews[proposal.proposal_id]
@@ -130,7 +132,8 @@ def _apply(workspace: Workspace, selection: Selection, previews: dict[str, Previ
                 after_sha256=keep(workspace.state, change.proposed),
             )
         )
-    apply(workspace.state, "promotion", changes, now=now)
+    done = apply(workspace.state, "promotion", changes, now=now)
+    return frozenset(change.proposal_id for change in done)
 
 
 def _artifact(
@@ -138,12 +141,16 @@ def _artifact(
     requested: Sequence[str],
     selection: Selection,
     previews: dict[str, Preview],
+    applied: frozenset[str],
     *,
     dry_run: bool,
     now: datetime,
 ) -> JsonObject:
     summary = source.report.metadata.governance_summary
-    chosen = [_chosen_row(p, e, previews[p.proposal_id], applied=not dry_run) for p, e in selection.chosen]
+    chosen = [
+        _chosen_row(p, e, previews[p.proposal_id], applied=p.proposal_id in applied)
+        for p, e in selection.chosen
+    ]
     return {
         "report_kind": "promotion_artifact",
         "generated_at": now.isoformat(),
@@ -152,9 +159,9 @@ def _artifact(
         "requested_proposals": list(requested),
         "selected_proposals": chosen,
         "skipped_proposals": [to_json(skipped) for skipped in selection.skipped],
-        "promoted_files": [] if dry_run else [row["target_path"] for row in chosen],
+        "promoted_files": [row["target_path"] for row in chosen if row["applied"]],
         "summary": {
-            "applied_proposals": 0 if dry_run else len(chosen),
+            "applied_proposals": len(applied),
             "selected_proposals": len(chosen),
             "skipped_proposals": len(selection.skipped),
             "manual_review_queue": summary.manual_review_queue,
@@ -183,12 +190,14 @@ def _chosen_row(
     }
 
 
-def _last_promotion(requested: Sequence[str], selection: Selection, *, dry_run: bool) -> LastPromotion:
+def _last_promotion(
+    requested: Sequence[str], selection: Selection, applied: frozenset[str], *, dry_run: bool
+) -> LastPromotion:
     chosen = tuple(proposal.proposal_id for proposal, _ in selection.chosen)
     return LastPromotion(
         dry_run=dry_run,
         requested_proposals=tuple(requested),
         selected_proposals=chosen,
         skipped_proposals=tuple(skipped.proposal_id for skipped in selection.skipped),
-        applied_proposals=() if dry_run else chosen,
+        applied_proposals=tuple(proposal_id for proposal_id in chosen if proposal_id in applied),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from appleseed_evolution.jsontext import JsonObject, to_document
-from appleseed_evolution.state.files import write_atomically
+from appleseed_evolution.state.files import make_folder, write_atomically
 from appleseed_evolution.state.index import LedgerIndex
 from appleseed_evolution.state.ledger import Ledger
 from appleseed_evolution.state.lock import exclusive
@@ -57,7 +57,7 @@ class StateDirectory:
 
         Not to be entered again by the thread that holds it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         deadline = time.monotonic() + timeout_seconds
         if not self._threads.acquire(timeout=timeout_seconds):
             raise Unavailable(f"other calls hold {self.path}; try again when they are done")

@@ -5,22 +5,49 @@ import os
 import secrets
 from pathlib import Path
 
+_MAKING = ".making"
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file's content in one step, keeping its mode. Raises `OSError`; then the old one stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    making = path.with_name(f".{secrets.token_hex(8)}.making")  # a name of its own: the target's may be long
+    make_folder(path.parent)
+    making = path.with_name(
+        f".{secrets.token_hex(8)}{_MAKING}"
+    )  # a name of its own: the target's may be long
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     try:
         descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            write_all(descriptor, content)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         making.replace(path)
     finally:
         making.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of some bytes. Raises `OSError`; a part may be written then."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, with those above it, durably; one that is there is as good. Raises `OSError`."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a crash left of files that were never whole. For whoever holds the only lock on it."""
+    for left in folder.glob(f".*{_MAKING}"):
+        left.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from appleseed_evolution.jsontext import JsonObject, is_object, parse, to_line
-from appleseed_evolution.state.files import sha256, sync_folder, write_atomically
+from appleseed_evolution.state.files import sha256, sync_folder, write_all, write_atomically
 from ironclaw_contracts.errors import BadRequest
 
 _STORED_DEPTH_MAX = 128  # what may come in, and the envelopes that we put around it
@@ -41,7 +41,7 @@ class Ledger:
         try:
             size = os.fstat(descriptor).st_size
             try:
-                _write_all(descriptor, content)
+                write_all(descriptor, content)
                 os.fsync(descriptor)
             except OSError:
                 os.ftruncate(descriptor, size)
@@ -95,12 +95,6 @@ class Ledger:
             os.ftruncate(file.fileno(), start)
             os.fsync(file.fileno())
         return f"{self.path.name}: a torn last line of {len(tail)} bytes was set aside as {kept}"
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _parsed(raw: bytes) -> JsonObject | None:

@@ -12,10 +12,12 @@ from appleseed_evolution.contract import (
     envelope_to_json,
     to_json,
 )
+from appleseed_evolution.fields import shown
 from appleseed_evolution.jsontext import JsonObject
 from appleseed_evolution.projection import project
 from appleseed_evolution.state.directory import StateDirectory
 from appleseed_evolution.state.files import sha256, write_atomically
+from ironclaw_contracts.errors import BadRequest
 
 
 class Recorded(Struct, frozen=True):
@@ -38,7 +40,8 @@ def record_payload(
     """Store the envelopes that are not stored yet, with what they project to, and the bytes they came in.
 
     `projected` are records that came along with ids of their own. On return everything is durable; after a
-    crash or an `OSError` either nothing is stored, or the next writer completes it.
+    crash or an `OSError` either nothing is stored, or the next writer completes it. Raises `BadRequest` when
+    such an id is already that of another envelope's record.
     """
     with state.locked():
         found = _news(state, envelopes, projected, now)
@@ -80,12 +83,18 @@ def _news(
         if envelope.envelope_id not in known:
             fresh.setdefault(envelope.envelope_id, envelope)
     records: dict[str, ProjectedFeedbackRecord] = {}
+    taken = {record.projection_id: record.source_envelope_id for record in reversed(projected)}
     for record in projected:
+        if record.source_envelope_id in projected_ids:
+            continue
         if (
-            record.source_envelope_id not in projected_ids
-            and record.projection_id not in state.index.projection_ids
+            record.projection_id in state.index.projection_ids
+            or taken[record.projection_id] != record.source_envelope_id
         ):
-            records.setdefault(record.source_envelope_id, record)
+            raise BadRequest(
+                f"projection_id {shown(record.projection_id)} is that of another envelope's feedback"
+            )
+        records.setdefault(record.source_envelope_id, record)
     for envelope in fresh.values():
         record = project(envelope, now=now)
         if record is not None:

@@ -63,13 +63,16 @@ def kept(state: StateDirectory, digest: str) -> bytes:
 
 def apply(
     state: StateDirectory, operation: Operation, changes: Sequence[SkillChange], *, now: datetime
-) -> None:
-    """Change the files, whose contents are all kept, for good. For whoever holds the lock."""
+) -> tuple[SkillChange, ...]:
+    """Change the files, whose contents are all kept, for good, and return the changes that were made.
+
+    A file that somebody edits at the same moment is left alone. For whoever holds the lock.
+    """
     if not changes:
-        return
+        return ()
     begun = _Entry(timestamp=now.isoformat(), operation=operation, stage="begun", changes=tuple(changes))
     state.promotions.append([to_json(begun)])
-    _finish(state, begun)
+    return _finish(state, begun)
 
 
 def finish_interrupted(state: StateDirectory) -> None:
@@ -97,7 +100,7 @@ def applied_change(state: StateDirectory, proposal_id: str) -> SkillChange | Non
     return applied[-1] if applied else None
 
 
-def _finish(state: StateDirectory, begun: _Entry) -> None:
+def _finish(state: StateDirectory, begun: _Entry) -> tuple[SkillChange, ...]:
     applied: list[SkillChange] = []
     for change in begun.changes:
         path = Path(change.target_path)
@@ -110,7 +113,14 @@ def _finish(state: StateDirectory, begun: _Entry) -> None:
         applied.append(change)
     done = msgspec.structs.replace(begun, stage="done", changes=tuple(applied))
     state.promotions.append([to_json(done)])
+    return done.changes
 
 
 def _entries(state: StateDirectory) -> list[_Entry]:
-    return [msgspec.convert(value, _Entry) for value in state.objects(state.promotions)]
+    found: list[_Entry] = []
+    for value in state.objects(state.promotions):
+        try:
+            found.append(msgspec.convert(value, _Entry))
+        except msgspec.ValidationError as error:
+            state.notice(f"promotions.jsonl: a line was passed over: {error}")
+    return found
