@@ -3,7 +3,7 @@
 Source: the OpenClaw/Appleseed event contract 1.0. Instants stay the text that came, since they are evidence.
 """
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
@@ -95,8 +95,17 @@ EVENT_MEMBERS = frozenset(Event.__struct_fields__) - {"unknown"}
 
 
 def to_json(value: Struct) -> JsonObject:
-    """Return a struct as the JSON object that is stored and answered."""
-    return cast("JsonObject", msgspec.to_builtins(value))
+    """Return a struct as the JSON object that is stored and answered: equal to what a reader of it gets."""
+    return cast("JsonObject", _with_lists(msgspec.to_builtins(value)))
+
+
+def _with_lists(value: Any) -> Any:
+    """Return a value with its tuples as lists; msgspec leaves tuples as they are."""
+    if isinstance(value, dict):
+        return {name: _with_lists(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_lists(item) for item in value]
+    return value
 
 
 def envelope_to_json(envelope: Envelope) -> JsonObject:

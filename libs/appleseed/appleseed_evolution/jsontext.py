@@ -55,11 +55,6 @@ def to_document(value: JsonObject) -> str:
     return json.dumps(value, allow_nan=False, indent=2) + "\n"
 
 
-def read_back(value: JsonObject) -> JsonObject:
-    """Return an object as whoever reads the written file gets it: its tuples are lists then."""
-    return json.loads(to_line(value))
-
-
 def is_object(value: Any) -> bool:
     """Tell whether a parsed value is a JSON object."""
     return isinstance(value, dict)

@@ -20,7 +20,7 @@ from appleseed_evolution.evolution.workflow import (
     next_state,
     resume_view,
 )
-from appleseed_evolution.jsontext import JsonObject, read_back, to_document
+from appleseed_evolution.jsontext import JsonObject, to_document
 from appleseed_evolution.naming import workflow_id
 from appleseed_evolution.skills import SkillFile
 from appleseed_evolution.state.files import write_atomically
@@ -51,7 +51,7 @@ def open_report(workspace: Workspace, path: Path | None) -> SourceReport:
 def evolve(workspace: Workspace, *, now: datetime) -> JsonObject:
     """Write a new evolution report, which begins a new workflow, and return it with where it lies."""
     report = _fresh(workspace, now)
-    value = read_back(to_json(report))
+    value = to_json(report)
     with workspace.state.locked():
         path = workspace.state.write_report(EVOLUTION_REPORT, value)
         enter_stage(

@@ -11,9 +11,8 @@ _MAKING = ".making"
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file's content in one step, keeping its mode. Raises `OSError`; then the old one stays."""
     make_folder(path.parent)
-    making = path.with_name(
-        f".{secrets.token_hex(8)}{_MAKING}"
-    )  # a name of its own: the target's may be long
+    # A name of its own: the target's may be as long as names can be.
+    making = path.with_name(f".{secrets.token_hex(8)}{_MAKING}")
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     try:
         descriptor = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
