@@ -25,12 +25,11 @@ def writes_of(act: Callable[[], object]) -> list[int]:
     return [int(mark) for mark in said.split()]
 
 
-def points(marks: list[int], *, is_full: bool) -> list[int]:
-    """Return where to kill: at every step when the count is full, else before and within each call."""
-    if is_full:
-        return list(range(marks[-1]))
+def points(marks: list[int], *, more: int) -> list[int]:
+    """Return where to kill: before and within each call, and at about `more` other steps, spread evenly."""
     within = [(begin + end) // 2 for begin, end in itertools.pairwise(marks) if end - begin > 1]
-    return sorted({*marks[:-1], *within})
+    others = range(0, marks[-1], max(1, marks[-1] // more)) if more else ()
+    return sorted({*marks[:-1], *within, *others})
 
 
 def kill_after(steps: int, act: Callable[[], object]) -> bool:

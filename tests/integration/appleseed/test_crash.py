@@ -24,7 +24,7 @@ from tests.support.crashing import kill_after, points, writes_of
 
 NAME = "{:08d}"
 """Folder names of one length, so that what is written has one length too."""
-FULL = bool(os.environ.get("IRONCLAW_TRUST_FULL"))
+MORE = 2000 if os.environ.get("IRONCLAW_TRUST_FULL") else 0
 
 
 def opened(folder: Path) -> Workspace:
@@ -55,6 +55,8 @@ def check_reports(folder: Path) -> None:
         json.loads(path.read_text())
 
 
+@pytest.mark.trust
+@pytest.mark.timeout(1800)
 def test_given_an_import_killed_at_any_step_when_done_again_then_all_is_there_once(tmp_path: Path) -> None:
     artifact = json.dumps(sample("openclaw_sessions/sample_session.json")).encode()
     earlier = [envelope("s-0"), envelope("s-1")]
@@ -68,7 +70,7 @@ def test_given_an_import_killed_at_any_step_when_done_again_then_all_is_there_on
     counted = shutil.copytree(template, tmp_path / NAME.format(0))
     marks = writes_of(lambda: act(counted))
     assert marks[-1] > 10_000
-    for number, step in enumerate(points(marks, is_full=FULL), start=1):
+    for number, step in enumerate(points(marks, more=MORE), start=1):
         folder = shutil.copytree(template, tmp_path / NAME.format(number))
         assert kill_after(step, lambda folder=folder: act(folder))
         opened(folder)
@@ -82,6 +84,8 @@ def test_given_an_import_killed_at_any_step_when_done_again_then_all_is_there_on
         assert not list((folder / "state").rglob("*.making"))
 
 
+@pytest.mark.trust
+@pytest.mark.timeout(1800)
 def test_given_a_promotion_killed_at_any_step_when_opened_again_then_skill_and_ledger_agree(
     tmp_path: Path,
 ) -> None:
@@ -101,7 +105,7 @@ def test_given_a_promotion_killed_at_any_step_when_opened_again_then_skill_and_l
     marks = writes_of(lambda: act(counted))
     after = skill.read_bytes()
     assert before != after
-    for number, step in enumerate(points(marks, is_full=FULL), start=1):
+    for number, step in enumerate(points(marks, more=MORE), start=1):
         folder = prepared(number)
         assert kill_after(step, lambda folder=folder: act(folder))
         workspace = opened(folder)
@@ -115,6 +119,7 @@ def test_given_a_promotion_killed_at_any_step_when_opened_again_then_skill_and_l
         assert (folder / "skills" / "code_review.json").read_bytes() == before
 
 
+@pytest.mark.trust
 def test_given_two_importers_of_the_same_and_of_their_own_when_both_run_then_all_is_there_once(
     tmp_path: Path,
 ) -> None:

@@ -262,6 +262,7 @@ def test_given_a_state_directory_that_fails_when_a_client_retries_then_503_until
     assert client.tries > 1 and len(server.stored()) == 2
 
 
+@pytest.mark.trust
 def test_given_a_server_killed_again_and_again_when_clients_retry_then_all_is_there_once(
     folder: Path,
 ) -> None:
