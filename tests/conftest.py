@@ -1,10 +1,10 @@
-"""Real parts for all tests: PostgreSQL and Valkey (containers where an engine runs, else embedded), a fleet."""
+"""Real parts for all tests: PostgreSQL and Valkey (containers where an engine holds the images, else embedded), a fleet."""
 
 import asyncio
 import contextlib
+import functools
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -25,13 +25,21 @@ from tests.support.fleet import FleetUnderTest
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def docker_runs() -> bool:
-    """Whether a container engine answers on this machine."""
-    with contextlib.closing(socket.socket(socket.AF_UNIX)) as probe:
-        try:
-            probe.connect("/var/run/docker.sock")
-        except OSError:
-            return False
+POSTGRES_IMAGE, VALKEY_IMAGE = "postgres:17-trixie", "valkey/valkey:8-trixie"
+
+
+@functools.cache
+def has_image(name: str) -> bool:
+    """Whether a container engine answers on this machine and holds an image: tests pull none."""
+    import docker
+    from docker.errors import DockerException
+    from testcontainers.core.config import testcontainers_config
+
+    try:
+        docker.from_env().images.get(name)
+    except DockerException:
+        return False
+    testcontainers_config.ryuk_disabled = True  # one more image; the fixtures stop what they started
     return True
 
 
@@ -95,10 +103,10 @@ def state(open_root: Path) -> StateDirectory:
 @pytest.fixture(scope="session")
 def postgres_url(state: StateDirectory) -> Iterator[str]:
     """The superuser's URL of a real PostgreSQL."""
-    if docker_runs():
+    if has_image(POSTGRES_IMAGE):
         from testcontainers.community.postgres import PostgresContainer
 
-        with PostgresContainer("postgres:17-trixie", driver=None) as container:
+        with PostgresContainer(POSTGRES_IMAGE, driver=None) as container:
             yield container.get_connection_url()
         return
     server = EmbeddedPostgres(state, free_port())
@@ -115,10 +123,10 @@ def postgres_url(state: StateDirectory) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def valkey_url(state: StateDirectory) -> Iterator[str]:
     """The URL of a real Valkey."""
-    if docker_runs():
+    if has_image(VALKEY_IMAGE):
         from testcontainers.community.redis import RedisContainer
 
-        with RedisContainer("valkey/valkey:8-trixie") as container:
+        with RedisContainer(VALKEY_IMAGE) as container:
             yield f"redis://{container.get_container_host_ip()}:{container.get_exposed_port(6379)}"
         return
     server = EmbeddedValkey(state, free_port())

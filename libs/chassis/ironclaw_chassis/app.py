@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from litestar import Litestar
+from litestar.handlers import ASGIRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp
 
 from ironclaw_chassis.authentication import Authenticator
 from ironclaw_chassis.middleware import request_context
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.problems import EXCEPTION_HANDLERS
 from ironclaw_chassis.routes import Call, Routes
 from ironclaw_contracts.endpoint import Nothing
@@ -36,25 +38,28 @@ def create_app(
     lifespan: Lifespan,
     checks: dict[str, Check] | None = None,
     facts: Facts = dict,
-    middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
+    around: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
+    mounts: Sequence[ASGIRouteHandler] = (),
+    node: ServiceNode | None = None,
 ) -> Litestar:
     """Build the Litestar application of one service.
 
     `lifespan` opens what the service holds (pools, loops) and closes it again; `checks` answer GET /ready,
     `facts` stand in GET /health.
-    `middleware` is what only this service needs around its handlers.
+    `around` is what only this service needs around every answer, those to unknown paths too; `mounts` are
+    applications beside the handlers.
+    `node` sends heartbeats while the service runs.
     """
-    _serve_health(routes, checks or {}, facts)
+    _serve_health(routes, checks or {}, facts, node)
 
     @asynccontextmanager
     async def hold(_: Litestar) -> AsyncGenerator[None]:
-        async with lifespan():
+        async with lifespan(), node.beating() if node is not None else nullcontext():
             yield
 
-    return Litestar(
-        route_handlers=routes.build(authenticator),
+    app = Litestar(
+        route_handlers=[*routes.build(authenticator), *mounts],
         lifespan=[hold],
-        middleware=[request_context, *middleware],
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=OpenAPIConfig(
             title=f"IronClaw {routes.service.value}",
@@ -64,9 +69,13 @@ def create_app(
         ),
         logging_config=None,
     )
+    # Litestar's own middleware begins behind its router, and never sees a path that nobody serves.
+    for wrap in (*reversed(around), request_context):
+        app.asgi_handler = wrap(app.asgi_handler)
+    return app
 
 
-def _serve_health(routes: Routes, checks: dict[str, Check], facts: Facts) -> None:
+def _serve_health(routes: Routes, checks: dict[str, Check], facts: Facts, node: ServiceNode | None) -> None:
     started = time.monotonic()
     service: Service = routes.service
 
@@ -78,6 +87,8 @@ def _serve_health(routes: Routes, checks: dict[str, Check], facts: Facts) -> Non
             version=VERSION,
             uptime_seconds=round(time.monotonic() - started, 3),
             facts=facts(),
+            last_heartbeat=node.last_heartbeat if node is not None else None,
+            last_ack=node.last_ack if node is not None else None,
         )
 
     @routes.serve(readiness_endpoint(service))

@@ -6,10 +6,10 @@ in `SHARED`. An `IRONCLAW_*` name that nothing reads is an error, so that a miss
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from ironclaw_chassis.secret import Secret
 from ironclaw_contracts.enums import SERVICE_PORTS, Service
@@ -36,6 +36,7 @@ SHARED: dict[str, str] = {
     "lease_seconds": "IRONCLAW_LEASE_SECONDS",
     "sandbox": "IRONCLAW_SANDBOX",
     "heartbeat_seconds": "IRONCLAW_HEARTBEAT_SECONDS",
+    "poi_required": "IRONCLAW_POI_REQUIRED",
     "signing_secret": "MILESTONE_SIGNING_SECRET",
     "signing_secret_file": "MILESTONE_SIGNING_SECRET_FILE",
 }
@@ -65,6 +66,7 @@ class ServiceSettings(Struct, frozen=True, kw_only=True):
     keys_dir: str = ""
     log_level: str = "info"
     log_format: str = "json"
+    heartbeat_seconds: Annotated[float, Meta(gt=0)] = 30.0
 
     @property
     def keys(self) -> Path:

@@ -28,6 +28,8 @@ _SHORT_ESCAPES = {
 _ESCAPED = re.compile('[\x00-\x1f"\\\\\ud800-\udfff]')
 _DECIMAL_EXPONENTS = range(-5, 22)
 """ECMA-262, Number::toString: where the decimal point may lie without an exponent."""
+_ALIKE = (1e-4, 1e16)
+"""From the one to the other Python prints a double as ECMAScript does, but for a `.0` at the end."""
 
 
 class NotJson(ValueError):
@@ -75,6 +77,8 @@ def number(value: float) -> str:
         return "null"
     if value == 0:
         return "0"
+    if _ALIKE[0] <= abs(value) < _ALIKE[1]:
+        return repr(value).removesuffix(".0")
     sign = "-" if value < 0 else ""
     digits, point = _shortest(abs(value))
     if point not in _DECIMAL_EXPONENTS:

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from msgspec import Struct
 
+from ironclaw_contracts.canonical_text import trim
 from ironclaw_contracts.instants import parse_instant
 from ironclaw_contracts.milestones import Malformed, check_sent_at, is_storable
 
@@ -83,8 +84,8 @@ def read_snapshot(envelope: dict[str, Any]) -> Snapshot:
     if not segments:
         raise Malformed("segments")
     return Snapshot(
-        summary_id=str(summary_id).strip(),
-        generated_at_utc=str(generated_at).strip(),
+        summary_id=trim(str(summary_id)),
+        generated_at_utc=trim(str(generated_at)),
         source="orchestrator",
         queue_total=count(fields.get("queueTotal")),
         draft_total=count(fields.get("draftTotal")),
@@ -108,21 +109,19 @@ def count(value: object) -> int:
 
 
 def _ranked(fields: dict[str, Any], name: str) -> list[Ranked]:
-    return [
-        Ranked(e["id"].strip(), e["label"].strip(), count(e.get("count"))) for e in _entries(fields, name)
-    ]
+    return [Ranked(trim(e["id"]), trim(e["label"]), count(e.get("count"))) for e in _entries(fields, name)]
 
 
 def _segment(entry: dict[str, Any]) -> Segment:
     labels = entry.get("clusterLabels")
     state = entry.get("state")
     return Segment(
-        id=entry["id"].strip(),
-        label=entry["label"].strip(),
+        id=trim(entry["id"]),
+        label=trim(entry["label"]),
         live_signal_count=count(entry.get("liveSignalCount")),
         state=state if state in STATES else "idle",
         static_weight=count(entry.get("staticWeight")),
-        cluster_labels=[label.strip() for label in cast("list[Any]", labels) if _is_text(label)]
+        cluster_labels=[trim(label) for label in cast("list[Any]", labels) if _is_text(label)]
         if isinstance(labels, list)
         else [],
     )
@@ -138,4 +137,4 @@ def _entries(fields: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip()) and is_storable(value)
+    return isinstance(value, str) and bool(trim(value)) and is_storable(value)

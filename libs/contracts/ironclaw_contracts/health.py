@@ -8,6 +8,22 @@ from ironclaw_contracts.endpoint import ANYONE, Endpoint, Nothing
 from ironclaw_contracts.enums import Service
 
 
+class HeartbeatSent(Struct, frozen=True):
+    """The last heartbeat that the relay took."""
+
+    seq_no: int
+    timestamp: str
+    status: str
+
+
+class AckSeen(Struct, frozen=True):
+    """The last ACK of the OpenClaw validator; the relay has checked its signature."""
+
+    ack_id: str
+    status: str
+    received_at: str
+
+
 class Health(Struct, frozen=True):
     """The process is up and its loops turn; `facts` is what the service found about its machine."""
 
@@ -16,6 +32,8 @@ class Health(Struct, frozen=True):
     version: str
     uptime_seconds: float
     facts: dict[str, str] = field(default_factory=dict[str, str])
+    last_heartbeat: HeartbeatSent | None = None
+    last_ack: AckSeen | None = None
 
 
 class Readiness(Struct, frozen=True):

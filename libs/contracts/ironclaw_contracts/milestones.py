@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ironclaw_contracts.canonical_text import trim
 from ironclaw_contracts.instants import parse_instant
 
 INGEST_PATH = "/internal/milestones/ingest"
@@ -100,16 +101,16 @@ def _evidence(item: object, position: int) -> Evidence:
         type=kind,
         path=_text(fields, "path", name),
         summary=_text(fields, "summary", name),
-        ref=_storable(ref.strip(), f"{name}.ref") if isinstance(ref, str) else UNSET,
+        ref=_storable(trim(ref), f"{name}.ref") if isinstance(ref, str) else UNSET,
     )
 
 
 def _text(fields: dict[str, Any], name: str, within: str = "") -> str:
     value = fields.get(name)
     shown = f"{within}.{name}" if within else name
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not trim(value):
         raise Malformed(shown)
-    return _storable(value.strip(), shown)
+    return _storable(trim(value), shown)
 
 
 def is_storable(text: str) -> bool:

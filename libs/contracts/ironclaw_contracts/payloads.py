@@ -1,7 +1,7 @@
 """What each event type carries. Unknown members are kept in the ledger and ignored here."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -35,8 +35,23 @@ class RunCreated(Payload, frozen=True, kw_only=True):
     charged_to: SpendingKey | None = None
 
 
+class IntentLink(Struct, frozen=True, kw_only=True):
+    """The intent that was announced for a plan, and the validator's ACK once there is one."""
+
+    intent_id: Id
+    intent_version: int
+    intent_hash: str
+    plan_version: int
+    ack_id: Id | None = None
+    ack_status: Literal["accepted", "rejected", "needs_review"] | None = None
+    ack_notes: list[str] = field(default_factory=list[str])
+
+
 class RunUpdated(Payload, frozen=True, kw_only=True):
+    """`intent` may come after the run's end, when its ACK does; nothing else may."""
+
     plan: Plan | None = None
+    intent: IntentLink | None = None
     cancel_requested: Line | None = None
     note: Line | None = None
 

@@ -7,6 +7,7 @@ from msgspec import Struct, field
 
 from ironclaw_contracts.artifacts import Artifact, Constraints, ModelUse, Order
 from ironclaw_contracts.enums import Cause, OrderPhase, OrderStatus, RunStatus, Severity, WorktreeState
+from ironclaw_contracts.payloads import IntentLink
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
 from ironclaw_contracts.spending import SpendingKey
 
@@ -105,6 +106,7 @@ class RunSnapshot(Struct, frozen=True, kw_only=True):
     last_seq: int
     on_order_failure: OnOrderFailure = "fail"
     charged_to: SpendingKey | None = None
+    intent: IntentLink | None = None
 
 
 class Lease(Struct, frozen=True):

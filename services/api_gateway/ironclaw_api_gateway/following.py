@@ -35,6 +35,23 @@ class Following:
             return _nothing()
         return self._stream(slot, run_id, after)
 
+    async def relay(self, lines: AsyncIterator[bytes]) -> AsyncIterator[StreamEvent]:
+        """Return another service's stream of events, given line by line. Raises `Unavailable` as above."""
+        return self._relayed(self._take(), lines)
+
+    async def _relayed(self, slot: _Slot, lines: AsyncIterator[bytes]) -> AsyncIterator[StreamEvent]:
+        fields: dict[str, str] = {}
+        try:
+            async for line in lines:
+                name, _, value = line.decode().strip().partition(":")
+                if name:
+                    fields[name] = value.strip()
+                elif "data" in fields:
+                    yield StreamEvent(fields.get("id", ""), fields.get("event", "message"), fields["data"])
+                    fields = {}
+        finally:
+            self._taken.discard(slot)
+
     def _take(self) -> _Slot:
         if len(self._taken) >= self._streams_max:
             raise Unavailable("too many event streams are open", retry_after_seconds=5)

@@ -28,4 +28,5 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     model_cassette: str = ""
     sweep_seconds: float = 5.0
     in_flight_max: int = 32
+    poi_required: bool = False
     plan_tasks_max: int = 12

@@ -11,6 +11,7 @@ from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.hints import hint_from_ledger
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.reconciler import Reconciler, background, forever
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.enums import Service
@@ -75,4 +76,5 @@ def compose(settings: Settings) -> Litestar:
         lifespan=lifespan,
         checks={"database": parts.ping},
         facts=parts.facts,
+        node=ServiceNode(Service.INTEGRATION, settings),
     )

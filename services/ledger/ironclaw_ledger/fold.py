@@ -57,7 +57,7 @@ def fold_run(run: RunSnapshot, event: Event, payload: p.Payload) -> RunSnapshot:
         changes |= {"status": status, "status_event_id": event.event_id}
     match payload:
         case p.RunUpdated():
-            changes |= {"plan": payload.plan or run.plan}
+            changes |= {"plan": payload.plan or run.plan, "intent": payload.intent or run.intent}
             changes |= {"cancel_requested": payload.cancel_requested or run.cancel_requested}
         case p.RunCompleted():
             changes |= {"reply": payload.reply, "artifacts": payload.artifacts}

@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+
+import structlog
 
 from ironclaw_contracts.errors import Problem, Unavailable
+
+log = structlog.get_logger()
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,14 +53,25 @@ class Gathering(Generic[Item, Result]):
                 group.append(self._queue.get_nowait())
             try:
                 results = await self._store([item for item, _ in group])
-            except (Problem, asyncio.CancelledError) as error:
-                failure = error if isinstance(error, Problem) else Unavailable("the service is stopping")
-                for _, waiting in group:
-                    if not waiting.done():
-                        waiting.set_exception(type(failure)(failure.message))
-                if not isinstance(error, Problem):
-                    raise
+                settled = list(zip(group, results, strict=True))
+            except asyncio.CancelledError:
+                _fail(group, "the service is stopping")
+                raise
+            except Problem as error:
+                _fail(group, error.message)
                 continue
-            for (_, waiting), result in zip(group, results, strict=True):
+            except Exception:
+                # The loop outlives what one group ran into: without it nothing would be answered again.
+                log.exception("a group was not stored", size=len(group))
+                _fail(group, "this could not be stored")
+                continue
+            for (_, waiting), result in settled:
                 if not waiting.done():
                     waiting.set_result(result)
+
+
+def _fail(group: list[tuple[Any, asyncio.Future[Any]]], reason: str) -> None:
+    """Tell every caller of a group that nothing is known to be stored; it may send again."""
+    for _, waiting in group:
+        if not waiting.done():
+            waiting.set_exception(Unavailable(reason))

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 from msgspec import Struct
 
 from ironclaw_contracts import canonical
+from ironclaw_contracts.canonical_text import trim
 from ironclaw_contracts.instants import parse_instant
 from ironclaw_contracts.milestones import Malformed, is_storable
 from ironclaw_contracts.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, is_signed
@@ -61,9 +62,9 @@ def examine(
     if envelope is None:
         return Rejection(400, "invalid JSON body")
     key = envelope.get("idempotencyKey")
-    if not isinstance(key, str) or not key.strip():
+    if not isinstance(key, str) or not trim(key):
         return Rejection(400, "missing idempotencyKey")
-    key = key.strip()
+    key = trim(key)
     shown = _shown(key)
     try:
         if not is_signed(signature, envelope, secrets):

@@ -2,13 +2,41 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
+from litestar.response.base import ASGIResponse
+from litestar.types import ASGIApp, Receive, Scope, Send
+
 from ironclaw_chassis.routes import Call, Routes, StreamEvent
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import openclawdbot as api
 from ironclaw_contracts.enums import Service
+from ironclaw_contracts.envelope import failure
+from ironclaw_contracts.errors import NotFound
 from ironclaw_openclawdbot.following import Following
 from ironclaw_openclawdbot.receiving import Receiving
 from ironclaw_openclawdbot.showing import Showing
+
+_EXACT = ("/api/", "/internal/")
+
+
+def exact_paths(app: ASGIApp) -> ASGIApp:
+    """Wrap an application so that a foreign path is served only as it is written.
+
+    A trailing slash is another path, and nobody serves that (contract: milestones and demand); the router
+    would take the one for the other.
+    """
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"]
+            if path.startswith(_EXACT) and (path.endswith("/") or "//" in path):
+                body = msgspec.json.encode(failure(NotFound.code, f"there is no {path}"))
+                answer = ASGIResponse(body=body, status_code=NotFound.status, media_type="application/json")
+                await answer(scope, receive, send)
+                return
+        await app(scope, receive, send)
+
+    return handle
 
 
 def build_routes(receiving: Receiving, showing: Showing, following: Following) -> Routes:

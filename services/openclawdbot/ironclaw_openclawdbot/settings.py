@@ -12,7 +12,7 @@ from ironclaw_chassis.settings import DatabaseSettings
 class Settings(DatabaseSettings, frozen=True, kw_only=True):
     """What openclawdbot reads from the environment; the table is in docs/settings.md.
 
-    `segments_file` replaces the catalogue of demand segments.
+    `segments_file` replaces the catalogue of demand segments; `nodes_file` lists the garrison's own nodes.
     """
 
     signing_secret: Secret = Secret("")
@@ -22,5 +22,5 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     ingest_per_second: Annotated[float, Meta(gt=0)] = 1_000.0
     ingest_burst: Annotated[int, Meta(ge=1)] = 5_000
     streams_max: Annotated[int, Meta(ge=1)] = 200
-    heartbeat_seconds: Annotated[float, Meta(gt=0)] = 30.0
+    nodes_file: str = ""
     model_name: str = DEFAULT_MODEL

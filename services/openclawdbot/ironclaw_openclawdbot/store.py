@@ -19,11 +19,15 @@ DEAD_LETTERS_MAX = 100
 _ANSWER_SECONDS = 5.0
 _STREAM_MAX = 500
 # One statement: a key is accepted exactly when its event is in the feed, whatever is killed in between. The
-# second half sees the table as it was before, so it finds the keys that were known.
+# second half sees the table as it was before, so it finds the keys that were known. The lock lasts until the
+# commit: `seq` grows in the order of commits, across processes too, and followers never miss a row.
 _ACCEPT_MILESTONES = """
-with new as (
+with turn as materialized (
+    select pg_advisory_xact_lock(hashtextextended('openclawdbot.milestones', 0))
+), new as (
     insert into milestones (key_digest, idempotency_key, milestone_id, at, event)
-    select * from unnest($1::bytea[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
+    select given.* from turn,
+        unnest($1::bytea[], $2::text[], $3::text[], $4::timestamptz[], $5::text[]) as given
     on conflict (key_digest) do nothing returning key_digest, milestone_id
 )
 select key_digest, milestone_id, true as accepted from new
@@ -43,25 +47,16 @@ select summary_id, true as accepted from new
 union all
 select summary_id, false from demand_keys where key_digest = $1
 """
-# Only rows of transactions that are all over: none can appear before them later.
-_SELECT_LIVE = """
-select xid::text as xid, seq, idempotency_key, event from milestones
-where (xid, seq) > ($1::text::xid8, $2::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
-order by xid, seq limit $3
+_SELECT_LIVE = "select seq, idempotency_key, event from milestones where seq > $1 order by seq limit $2"
+_SELECT_OLDEST_SHOWN = """
+select seq from (select seq from milestones order by seq desc limit $1) as newest order by seq limit 1
 """
-
-
-class Position(Struct, frozen=True):
-    """A place in the live channel."""
-
-    xid: str = "0"
-    seq: int = 0
 
 
 class Live(Struct, frozen=True):
     """One milestone of the live channel."""
 
-    position: Position
+    seq: int
     idempotency_key: str
     event: str
 
@@ -169,24 +164,26 @@ class Store:
         )
         return [(row["at"], row["reason"], row["idempotency_key"]) for row in rows]
 
-    async def live_after(self, position: Position) -> list[Live]:
-        """Return milestones after a position, in the order in which they can be followed without gaps."""
-        rows = await self._fetch(_SELECT_LIVE, position.xid, position.seq, _STREAM_MAX)
-        return [Live(Position(r["xid"], r["seq"]), r["idempotency_key"], r["event"]) for r in rows]
+    async def live_after(self, seq: int) -> list[Live]:
+        """Return milestones after a place in the live channel, in the order in which they were accepted."""
+        rows = await self._fetch(_SELECT_LIVE, seq, _STREAM_MAX)
+        return [Live(row["seq"], row["idempotency_key"], row["event"]) for row in rows]
 
-    async def position_of(self, key: str) -> Position | None:
-        """Return where a key stands in the live channel; None for one that was never accepted."""
-        rows = await self._fetch(
-            "select xid::text as xid, seq from milestones where key_digest = $1", digest(key)
-        )
-        return Position(rows[0]["xid"], rows[0]["seq"]) if rows else None
+    async def live_place(self, key: str) -> int:
+        """Return the place of a key in the live channel; before the newest 50 for one that is not known.
 
-    async def live_end(self) -> Position:
+        A follower that names a key of elsewhere then hears something twice rather than misses it.
+        """
+        rows = await self._fetch("select seq from milestones where key_digest = $1", digest(key))
+        if rows:
+            return rows[0]["seq"]
+        rows = await self._fetch(_SELECT_OLDEST_SHOWN, FEED_MAX)
+        return rows[0]["seq"] - 1 if rows else 0
+
+    async def live_end(self) -> int:
         """Return the end of the live channel now."""
-        rows = await self._fetch(
-            "select xid::text as xid, seq from milestones order by xid desc, seq desc limit 1"
-        )
-        return Position(rows[0]["xid"], rows[0]["seq"]) if rows else Position()
+        rows = await self._fetch("select seq from milestones order by seq desc limit 1")
+        return rows[0]["seq"] if rows else 0
 
     async def _fetch(self, sql: str, *values: Any) -> list[Any]:
         async with self._connection() as connection:

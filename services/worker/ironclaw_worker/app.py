@@ -11,6 +11,7 @@ from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.model import open_model
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import background
 from ironclaw_contracts.enums import Service
@@ -48,6 +49,10 @@ def compose(settings: Settings) -> Litestar:
         unit, settings.redis_url, units_max=settings.units_max, poll_seconds=settings.poll_seconds
     )
 
+    node = ServiceNode(Service.WORKER, settings)
+    node.pending_jobs = lambda: consumer.at_work
+    node.status = lambda: "busy" if consumer.at_work >= settings.units_max else "online"
+
     @asynccontextmanager
     async def lifespan() -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
@@ -64,4 +69,5 @@ def compose(settings: Settings) -> Litestar:
         lifespan=lifespan,
         checks={"queue": queue.ping},
         facts=lambda: {"sandbox": str(found)},
+        node=node,
     )

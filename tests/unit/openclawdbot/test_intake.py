@@ -69,6 +69,12 @@ def test_given_a_delivery_with_every_fault_when_mended_one_by_one_then_the_reaso
     assert (accepted.record.milestone_id, accepted.record.source) == ("m.1", "orchestrator")
 
 
+def test_given_keys_that_differ_in_what_ecmascript_keeps_when_read_then_they_stay_two_keys() -> None:
+    kept = [signed(envelope(idempotencyKey=key)) for key in ("k", "k\x1f", "\x85k")]
+    assert [a.idempotency_key for a in kept if isinstance(a, Accepted)] == ["k", "k\x1f", "\x85k"]
+    assert reason(signed(envelope(idempotencyKey="\ufeff\u2003"))) == (400, "missing idempotencyKey")
+
+
 @pytest.mark.parametrize("seconds", [-300, 300])
 def test_given_the_edge_of_the_window_when_checked_then_it_is_inside(seconds: int) -> None:
     assert isinstance(signed(envelope(), at=format_instant(NOW + timedelta(seconds=seconds))), Accepted)

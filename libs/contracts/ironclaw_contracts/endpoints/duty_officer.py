@@ -6,6 +6,12 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from ironclaw_contracts.endpoint import Endpoint, Nothing
+from ironclaw_contracts.endpoints.duty_officer_relay import (
+    GET_RELAY,
+    GET_RELAYED_INTENT,
+    RELAY_HEARTBEAT,
+    RELAY_INTENT,
+)
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.ids import Id
 
@@ -105,4 +111,12 @@ GET_GRADES = Endpoint(
     callers=frozenset({Service.API_GATEWAY}),
     timeout_seconds=30.0,
 )
-ENDPOINTS = (PATROL, RECOVER_ORDER, GET_GRADES)
+ENDPOINTS = (
+    PATROL,
+    RECOVER_ORDER,
+    GET_GRADES,
+    RELAY_HEARTBEAT,
+    RELAY_INTENT,
+    GET_RELAYED_INTENT,
+    GET_RELAY,
+)

@@ -9,6 +9,7 @@ from ironclaw_contracts.endpoints.openclawdbot_proof import (
     ANNOUNCE,
     DECIDE_REVIEW,
     GET_INTENT,
+    GET_REPUTATION,
     GET_VALIDATOR,
     HEARTBEAT,
     LIST_NODES,
@@ -16,6 +17,7 @@ from ironclaw_contracts.endpoints.openclawdbot_proof import (
     READ_AUDIT,
     REGISTER_NODE,
     RETIRE_KEY,
+    STREAM_NODES,
 )
 from ironclaw_contracts.enums import Service
 
@@ -94,6 +96,7 @@ ENDPOINTS = (
     ANNOUNCE,
     DECIDE_REVIEW,
     GET_INTENT,
+    GET_REPUTATION,
     GET_VALIDATOR,
     HEARTBEAT,
     LIST_NODES,
@@ -101,4 +104,5 @@ ENDPOINTS = (
     READ_AUDIT,
     REGISTER_NODE,
     RETIRE_KEY,
+    STREAM_NODES,
 )

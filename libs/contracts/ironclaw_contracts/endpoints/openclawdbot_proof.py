@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from ironclaw_contracts.artifacts import Line
 from ironclaw_contracts.endpoint import ANYONE, KIB, Done, Endpoint, Nothing
 from ironclaw_contracts.enums import Service
+from ironclaw_contracts.poi.messages import NodeRole
 from ironclaw_contracts.poi.receipts import Receipt
 
 NodeId = Annotated[
@@ -20,7 +21,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     """A node, or one more key of a registered one."""
 
     node_id: NodeId
-    role: Literal["Planner", "Worker", "Judge", "CFO"]
+    role: NodeRole
     public_key_ref: Annotated[str, Meta(max_length=120)]
     key_version: KeyVersion = "v1"
     label: Annotated[str, Meta(max_length=200)] = ""
@@ -46,6 +47,22 @@ class Nodes(Struct, frozen=True):
     nodes: list[NodeView]
 
 
+class ReputationChange(Struct, frozen=True):
+    """One move of a node's reputation; `cause` is the announcement or the event it was for."""
+
+    at: datetime
+    outcome: str
+    before: float
+    after: float
+    cause: str
+
+
+class ReputationView(Struct, frozen=True):
+    """How a node's reputation moved, newest first."""
+
+    changes: list[ReputationChange]
+
+
 class AuditedMessage(Struct, frozen=True):
     """A message as it came, and what it was answered."""
 
@@ -66,6 +83,12 @@ class IntentView(Struct, frozen=True):
 
     intent_id: str
     messages: list[AuditedMessage]
+
+
+class IntentQuery(Struct, frozen=True):
+    """Which intent an MCP client asks for."""
+
+    intent_id: NodeId
 
 
 class KeyView(Struct, frozen=True):
@@ -141,6 +164,27 @@ LIST_NODES = Endpoint(
     query=Nothing,
     answer=Nodes,
 )
+STREAM_NODES = Endpoint(
+    service=Service.OPENCLAWDBOT,
+    name="stream_nodes",
+    method="GET",
+    path="/openclaw/nodes/stream",
+    summary="Every node as it is, then each that changes.",
+    body=Nothing,
+    query=Nothing,
+    answer=Nothing,
+    form="events",
+)
+GET_REPUTATION = Endpoint(
+    service=Service.OPENCLAWDBOT,
+    name="get_reputation",
+    method="GET",
+    path="/openclaw/nodes/{node_id}/reputation",
+    summary="How a node's reputation moved.",
+    body=Nothing,
+    query=Nothing,
+    answer=ReputationView,
+)
 GET_INTENT = Endpoint(
     service=Service.OPENCLAWDBOT,
     name="get_intent",
@@ -209,6 +253,8 @@ ENDPOINTS = (
     HEARTBEAT,
     GET_VALIDATOR,
     LIST_NODES,
+    STREAM_NODES,
+    GET_REPUTATION,
     GET_INTENT,
     REGISTER_NODE,
     RETIRE_KEY,

@@ -47,10 +47,15 @@ class Receipt(Struct, frozen=True):
     validator_signature: ValidatorSignature
 
 
-def ack_id_of(validator_id: str, signed: dict[str, Any], issue: int = 0) -> str:
-    """Return the id of the ACK to a signed object: the same for the same bytes, another when re-issued."""
+def ack_id_of(validator_id: str, signed: dict[str, Any], issue: int = 0, refused: str = "") -> str:
+    """Return the id of the ACK to a signed object: the same for the same bytes, another when re-issued.
+
+    `refused` is the digest of a whole message that was refused: whoever repeats signed bytes under a
+    signature that does not hold neither gets the true message's ACK nor takes its id from it.
+    """
     digest = hashlib.sha256(jcs(signed)).hexdigest()
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{validator_id}#{digest}" + (f"#{issue}" if issue else "")))
+    mark = f"#refused#{refused}" if refused else (f"#{issue}" if issue else "")
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{validator_id}#{digest}{mark}"))
 
 
 def receipt(key: Ed25519PrivateKey, validator_id: str, request_id: str, ack: Ack, now: datetime) -> Receipt:

@@ -41,6 +41,9 @@ def _fault(message: AuditedMessage, keys: Mapping[tuple[str, str], str], validat
         if message.kind == "announce":
             announcement = read_announcement(message.message)
             signature, signed = announcement.signature, announcement.intent
+            envelope = announcement.envelope_signature
+            if envelope is not None and (fault := fault_of(envelope, announcement.envelope)) is not None:
+                return f"the envelope: {fault}"
         else:
             heartbeat = read_heartbeat(message.message)
             signature, signed = heartbeat.signature, heartbeat.heartbeat

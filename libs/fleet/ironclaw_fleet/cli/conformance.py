@@ -1,4 +1,4 @@
-"""Check a foreign receiver case by case: `ironclaw conformance milestones | demand --against URL`."""
+"""Check a foreign receiver: `ironclaw conformance milestones | demand | appleseed --against URL`."""
 
 import os
 from datetime import UTC, datetime
@@ -33,6 +33,18 @@ async def demand(*, against: str, options: Options = PLAIN) -> None:
     from ironclaw_fleet.conformance.channels import demand_suite
 
     await _run(demand_suite(_secret(), new_id(), datetime.now(UTC)), against, options)
+
+
+@conformance.command
+async def appleseed(*, against: str, options: Options = PLAIN) -> None:
+    """Send the Appleseed cases to a server and say what it gets wrong.
+
+    The key is APPLESEED_API_KEY; without one, the server is taken to ask for none.
+    """
+    from ironclaw_fleet.conformance.appleseed import appleseed_suite
+
+    key = os.environ.get("APPLESEED_API_KEY", "").strip()
+    await _run(appleseed_suite(key, new_id(), datetime.now(UTC)), against, options)
 
 
 async def _run(cases: list[Case], against: str, options: Options) -> None:

@@ -1,9 +1,11 @@
 """The validator over HTTP: what nodes send, what readers ask, what operators decide."""
 
+from collections.abc import AsyncIterator
+
 import msgspec
 
 from ironclaw_chassis.foreign import ForeignAnswer, ForeignCall
-from ironclaw_chassis.routes import Call, Routes
+from ironclaw_chassis.routes import Call, Routes, StreamEvent
 from ironclaw_contracts.endpoint import Done, Nothing
 from ironclaw_contracts.endpoints import openclawdbot_proof as api
 from ironclaw_contracts.envelope import failure
@@ -31,6 +33,14 @@ def add_proof_routes(routes: Routes, parts: Parts) -> None:
     @routes.serve(api.LIST_NODES)
     async def list_nodes(_: Call[Nothing, Nothing]) -> api.Nodes:
         return await parts.proof.nodes()
+
+    @routes.stream(api.STREAM_NODES)
+    async def stream_nodes(_: Call[Nothing, Nothing]) -> AsyncIterator[StreamEvent]:
+        return await parts.watch.follow()
+
+    @routes.serve(api.GET_REPUTATION)
+    async def get_reputation(call: Call[Nothing, Nothing]) -> api.ReputationView:
+        return await parts.proof.reputation(call.path["node_id"])
 
     @routes.serve(api.GET_INTENT)
     async def get_intent(call: Call[Nothing, Nothing]) -> api.IntentView:

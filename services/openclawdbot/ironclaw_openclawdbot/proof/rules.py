@@ -1,7 +1,9 @@
 """What the validator says of a message. Pure: node, keys, stored versions and the time come in.
 
 Reputation lies in [0, 1] and starts at 0.5. A completed run adds 0.05 of what is missing to 1; a failed one
-takes 0.05, a rejected announcement 0.05, a tampered one 0.2. Below 0.3 a person decides, below 0.1 nobody.
+takes 0.05, a rejected announcement 0.05, a tampered one (a known version signed anew with other content)
+0.2. Only what the node itself has signed moves it, or a stranger could ruin anybody. Below 0.3 a person
+decides, below 0.1 nobody.
 """
 
 from datetime import datetime
@@ -61,8 +63,7 @@ def judge_announcement(
     """Judge an announced intent."""
     fault = _fault_of_sender(message.signature, message.intent, message.timestamp, node)
     if node is None or fault is not None:
-        tampered = fault is not None and "does not hold" in fault
-        return _rejected(fault or "the node is not registered", "tampered" if tampered else None)
+        return _rejected(fault or "the node is not registered")
     if message.request.caller.role != "Planner" or node.role != "Planner":
         return _rejected("only a Planner may announce an intent", "rejected")
     known = next((v for v in stored if v.version == message.version), None)
@@ -80,7 +81,7 @@ def judge_announcement(
         fault = _fault_of_key(message.envelope_signature, node, message.timestamp)
         fault = fault or fault_of(message.envelope_signature, message.envelope)
         if fault is not None:
-            return _rejected(f"envelope_signature: {fault}", "tampered")
+            return _rejected(f"envelope_signature: {fault}")
     return _with_clock_and_standing(message.timestamp, node, notes, now)
 
 
@@ -119,6 +120,11 @@ def judge_heartbeat(
         verdict = Verdict("needs_review", [*verdict.notes, f"unknown active intent {unknown[0]}"])
     # A live node is live whatever a person still has to decide about what it says.
     return Verdict(verdict.status, verdict.notes, is_live=verdict.status != "rejected")
+
+
+def refuse_reused_request(verdict: Verdict) -> Verdict:
+    """Return the verdict on a message whose request id the caller has used for another one."""
+    return verdict if verdict.status == "rejected" else _rejected("request_id was used for another message")
 
 
 def moved(reputation: float, outcome: Outcome) -> float:

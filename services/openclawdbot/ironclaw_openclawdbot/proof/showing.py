@@ -6,15 +6,29 @@ from ironclaw_contracts.endpoints import openclawdbot_proof as api
 from ironclaw_contracts.errors import NotFound
 from ironclaw_openclawdbot.proof.store import Entry, ProofStore, Standing
 
-_TTL_BEATS = 3
+TTL_BEATS = 3
+_CHANGES_MAX = 500
 
 
 def liveness(standing: Standing, now: datetime, heartbeat_seconds: float) -> str:
     """Return a node's status: its own word, or `unknown` once three heartbeats are missing. Pure."""
     if standing.heard_at is None or standing.status is None:
         return "unknown"
-    late = now > standing.heard_at + timedelta(seconds=_TTL_BEATS * heartbeat_seconds)
+    late = now > standing.heard_at + timedelta(seconds=TTL_BEATS * heartbeat_seconds)
     return "unknown" if late and standing.status != "offline" else standing.status
+
+
+def view_of(standing: Standing, now: datetime, heartbeat_seconds: float) -> api.NodeView:
+    """Return a node as readers see it now."""
+    return api.NodeView(
+        node_id=standing.node_id,
+        role=standing.role,
+        label=standing.label,
+        reputation=round(standing.reputation, 6),
+        status=liveness(standing, now, heartbeat_seconds),
+        seq_no=standing.seq_no,
+        heard_at=standing.heard_at,
+    )
 
 
 class ProofShowing:
@@ -27,20 +41,7 @@ class ProofShowing:
     async def nodes(self) -> api.Nodes:
         """Return every node with its status now."""
         now = datetime.now(UTC)
-        return api.Nodes(
-            nodes=[
-                api.NodeView(
-                    node_id=s.node_id,
-                    role=s.role,
-                    label=s.label,
-                    reputation=round(s.reputation, 6),
-                    status=liveness(s, now, self._heartbeat_seconds),
-                    seq_no=s.seq_no,
-                    heard_at=s.heard_at,
-                )
-                for s in await self._store.nodes()
-            ]
-        )
+        return api.Nodes(nodes=[view_of(s, now, self._heartbeat_seconds) for s in await self._store.nodes()])
 
     async def intent(self, intent_id: str) -> api.IntentView:
         """Return all that was said of an intent. Raises `NotFound`."""
@@ -48,6 +49,16 @@ class ProofShowing:
         if not entries:
             raise NotFound(f"there is no intent {intent_id!r}")
         return api.IntentView(intent_id=intent_id, messages=[_view(entry) for entry in entries])
+
+    async def reputation(self, node_id: str) -> api.ReputationView:
+        """Return how a node's reputation moved, newest first."""
+        changes = await self._store.reputation_changes(node_id, _CHANGES_MAX)
+        return api.ReputationView(
+            changes=[
+                api.ReputationChange(c.at, c.outcome, round(c.before, 6), round(c.after, 6), c.cause)
+                for c in changes
+            ]
+        )
 
     async def reviews(self) -> api.Audited:
         """Return what waits for a person."""

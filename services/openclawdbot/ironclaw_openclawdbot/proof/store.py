@@ -18,8 +18,8 @@ from ironclaw_openclawdbot.proof.rules import Node, NodeKey, Version
 _SECONDS = 5.0
 _LOCK = "select pg_advisory_xact_lock(hashtextextended($1, 7))"
 _REGISTER = """
-insert into nodes (node_id, role, label, reputation) values ($1, $2, $3, $4)
-on conflict (node_id) do update set label = excluded.label
+insert into nodes (node_id, role, label, reputation, ours) values ($1, $2, $3, $4, $5)
+on conflict (node_id) do update set label = excluded.label, ours = nodes.ours or excluded.ours
 """
 _REGISTER_KEY = """
 insert into node_keys (node_id, version, public_key_ref) values ($1, $2, $3)
@@ -33,8 +33,28 @@ set seq_no = excluded.seq_no, digest = excluded.digest, status = excluded.status
     received_at = excluded.received_at, ack_id = excluded.ack_id
 """
 _AUDIT = """
-insert into audit (ack_id, kind, node_id, intent_id, status, at, message, receipt)
-values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (ack_id) do nothing
+insert into audit (ack_id, kind, node_id, intent_id, status, at, message, receipt, caller, request_id, digest)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (ack_id) do nothing
+"""
+# Only what was believed uses a request id up: a forger could use up anybody's.
+_REUSED = """
+select true from audit where request_id = $1 and caller = $2 and digest <> $3 and at > $4
+    and status <> 'rejected' limit 1
+"""
+_MOVE = """
+with moved as (
+    insert into reputation_changes (node_id, outcome, before, after, cause)
+    select node_id, $2, reputation, $3, $4 from nodes where node_id = $1
+    on conflict (cause) do nothing returning node_id, after
+)
+update nodes set reputation = moved.after from moved where nodes.node_id = moved.node_id
+"""
+_PLANNERS = """
+select distinct i.node_id from intents i join nodes n using (node_id) where i.campaign_ref = $1 and n.ours
+"""
+_CURSOR = """
+insert into proof_cursors (name, seq) values ($1, $2)
+on conflict (name) do update set seq = greatest(proof_cursors.seq, excluded.seq)
 """
 _NODES = """
 select n.*, b.status, b.seq_no, b.received_at as heard_at
@@ -59,6 +79,7 @@ class Standing(Struct, frozen=True):
     role: str
     label: str
     reputation: float
+    ours: bool
     status: str | None
     seq_no: int | None
     heard_at: datetime | None
@@ -75,6 +96,18 @@ class Entry(Struct, frozen=True):
     at: datetime
     message: dict[str, Any]
     receipt: Receipt
+    digest: str = ""
+
+
+class ReputationChange(Struct, frozen=True):
+    """One move of a node's reputation, and what it was for."""
+
+    node_id: str
+    at: datetime
+    outcome: str
+    before: float
+    after: float
+    cause: str
 
 
 class ProofStore:
@@ -98,7 +131,14 @@ class ProofStore:
         """Return every node with its newest heartbeat."""
         return [
             Standing(
-                r["node_id"], r["role"], r["label"], r["reputation"], r["status"], r["seq_no"], r["heard_at"]
+                node_id=r["node_id"],
+                role=r["role"],
+                label=r["label"],
+                reputation=r["reputation"],
+                ours=r["ours"],
+                status=r["status"],
+                seq_no=r["seq_no"],
+                heard_at=r["heard_at"],
             )
             for r in await self._fetch(_NODES)
         ]
@@ -133,6 +173,29 @@ class ProofStore:
             found.setdefault(row["node_id"], []).append(key)
         return found
 
+    async def reputation_changes(self, node_id: str, limit: int) -> list[ReputationChange]:
+        """Return how a node's reputation moved, newest first."""
+        rows = await self._fetch(
+            "select * from reputation_changes where node_id = $1 order by id desc limit $2", node_id, limit
+        )
+        return [
+            ReputationChange(r["node_id"], r["at"], r["outcome"], r["before"], r["after"], r["cause"])
+            for r in rows
+        ]
+
+    async def planners_of(self, campaign_ref: str) -> list[str]:
+        """Return the garrison's own nodes that announced an intent for a campaign."""
+        return [row["node_id"] for row in await self._fetch(_PLANNERS, campaign_ref)]
+
+    async def cursor(self, name: str) -> int | None:
+        """Return the seq that a cursor stands on; None when it was never moved."""
+        rows = await self._fetch("select seq from proof_cursors where name = $1", name)
+        return rows[0]["seq"] if rows else None
+
+    async def move_cursor(self, name: str, seq: int) -> None:
+        """Move a cursor forward."""
+        await self._fetch(_CURSOR, name, seq)
+
     async def _fetch(self, sql: str, *values: Any) -> list[Any]:
         async with available("openclawdbot's database"), self._pool.acquire(timeout=_SECONDS) as connection:
             return await connection.fetch(sql, *values, timeout=_SECONDS)
@@ -143,6 +206,10 @@ class ProofTransaction:
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection
+
+    async def hold(self, subject: str) -> None:
+        """Hold one more subject alone, to the end of the transaction."""
+        await self._connection.execute(_LOCK, subject)
 
     async def node(self, node_id: str) -> Node | None:
         """Return a registered node with its keys."""
@@ -159,9 +226,11 @@ class ProofTransaction:
             [NodeKey(k["version"], k["public_key_ref"], k["retired_at"]) for k in keys],
         )
 
-    async def register(self, node_id: str, role: str, label: str, reputation: float, key: NodeKey) -> None:
+    async def register(
+        self, node_id: str, role: str, label: str, reputation: float, key: NodeKey, *, ours: bool
+    ) -> None:
         """Register a node, or one more version of its key."""
-        await self._connection.execute(_REGISTER, node_id, role, label, reputation)
+        await self._connection.execute(_REGISTER, node_id, role, label, reputation, ours)
         await self._connection.execute(_REGISTER_KEY, node_id, key.version, key.public_key_ref)
 
     async def retire(self, node_id: str, version: str, at: datetime) -> bool:
@@ -182,11 +251,13 @@ class ProofTransaction:
         )
         return [Version(row["version"], row["hash"], row["status"]) for row in rows]
 
-    async def put_version(self, intent_id: str, version: Version, node_id: str, ack_id: str) -> None:
+    async def put_version(
+        self, intent_id: str, version: Version, node_id: str, ack_id: str, campaign_ref: str
+    ) -> None:
         """Store a version of an intent, or what became of its review."""
         await self._connection.execute(
-            "insert into intents (intent_id, version, hash, node_id, status, ack_id)"
-            " values ($1, $2, $3, $4, $5, $6) on conflict (intent_id, version) do update"
+            "insert into intents (intent_id, version, hash, node_id, status, ack_id, campaign_ref)"
+            " values ($1, $2, $3, $4, $5, $6, $7) on conflict (intent_id, version) do update"
             " set status = excluded.status, ack_id = excluded.ack_id",
             intent_id,
             version.version,
@@ -194,6 +265,7 @@ class ProofTransaction:
             node_id,
             version.status,
             ack_id,
+            campaign_ref,
         )
 
     async def ack_of(self, intent_id: str, version: int) -> str:
@@ -217,11 +289,13 @@ class ProofTransaction:
             _BEAT, node_id, key_version, beat.seq_no, beat.digest, status, at, beat.ack_id
         )
 
-    async def set_reputation(self, node_id: str, reputation: float) -> None:
-        """Store a node's reputation."""
-        await self._connection.execute(
-            "update nodes set reputation = $2 where node_id = $1", node_id, reputation
-        )
+    async def move_reputation(self, node_id: str, outcome: str, after: float, cause: str) -> None:
+        """Move a node's reputation, on record; the same cause moves it once."""
+        await self._connection.execute(_MOVE, node_id, outcome, after, cause)
+
+    async def request_is_reused(self, caller: str, request_id: str, digest: str, since: datetime) -> bool:
+        """Tell whether a caller's request id stood on another message since a time."""
+        return bool(await self._connection.fetchval(_REUSED, request_id, caller, digest, since))
 
     async def write(self, entry: Entry) -> None:
         """Audit a message with its receipt."""
@@ -235,6 +309,9 @@ class ProofTransaction:
             entry.at,
             msgspec.json.encode(entry.message).decode(),
             msgspec.json.encode(entry.receipt).decode(),
+            entry.message["mcp_request"]["caller"]["agent_id"],
+            entry.message["mcp_request"]["request_id"],
+            entry.digest,
         )
 
     async def entry(self, ack_id: str) -> Entry | None:

@@ -1,7 +1,7 @@
 """The validator: judge a message alone with its subject, answer with a signed receipt, keep both verbatim."""
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,18 +19,21 @@ from ironclaw_contracts.poi.messages import (
     read_announcement,
     read_heartbeat,
 )
-from ironclaw_contracts.poi.receipts import Ack, AckStatus, Receipt, ack_id_of, receipt
+from ironclaw_contracts.poi.receipts import Ack, Receipt, ack_id_of, receipt
 from ironclaw_openclawdbot.proof.rules import (
     REPUTATION_START,
-    Node,
     NodeKey,
+    Outcome,
     Verdict,
     Version,
     judge_announcement,
     judge_heartbeat,
     moved,
+    refuse_reused_request,
 )
 from ironclaw_openclawdbot.proof.store import Entry, LastBeat, ProofStore, ProofTransaction
+
+_REQUEST_ID_LIFE = timedelta(hours=24)
 
 
 class Validator:
@@ -55,12 +58,18 @@ class Validator:
             if verdict.repeated:
                 ack_id = await transaction.ack_of(message.intent_id, message.version)
                 return await _stored(transaction, ack_id)
+            verdict = await _checked_request(transaction, message, verdict, now)
             made = self._receipt(message, message.intent, message.intent_id, message.node_id, verdict, now)
             if verdict.status != "rejected":
                 version = Version(message.version, message.hash, verdict.status)
-                await transaction.put_version(message.intent_id, version, message.node_id, made.ack.ack_id)
-            await _move(transaction, node, verdict)
-            return await _kept(transaction, "announce", message.intent_id, message.raw, made, now)
+                campaign: str = message.intent["campaign_ref"]
+                await transaction.put_version(
+                    message.intent_id, version, message.node_id, made.ack.ack_id, campaign
+                )
+            if verdict.outcome is not None:
+                # By the signed bytes, not by the message: a stranger may repeat them in new envelopes.
+                await _move(transaction, message.node_id, verdict.outcome, f"announce:{message.hash}")
+            return await _kept(transaction, "announce", message.intent_id, message, made, now)
 
     async def heartbeat(self, raw: bytes) -> Receipt:
         """Answer a heartbeat. Raises `BadRequest` naming the field of a malformed one."""
@@ -80,11 +89,12 @@ class Validator:
             verdict = judge_heartbeat(message, node, seq, same, intents, now)
             if verdict.repeated and last is not None:
                 return await _stored(transaction, last.ack_id)
+            verdict = await _checked_request(transaction, message, verdict, now)
             made = self._receipt(message, message.heartbeat, None, message.node_id, verdict, now)
             if verdict.is_live:
                 beat = LastBeat(message.seq_no, digest, made.ack.ack_id)
                 await transaction.put_beat(message.node_id, version, beat, message.status, now)
-            return await _kept(transaction, "heartbeat", None, message.raw, made, now)
+            return await _kept(transaction, "heartbeat", None, message, made, now)
 
     async def decide(self, ack_id: str, decision: Literal["accepted", "rejected"], by: str) -> Receipt:
         """Answer what waits for a person; the ACK is issued anew. Raises `NotFound` or `Conflict`."""
@@ -96,19 +106,48 @@ class Validator:
             if entry.status != "needs_review":
                 raise Conflict(f"ACK {ack_id} is {entry.status}; there is nothing to decide")
             signed = entry.message["intent" if entry.kind == "announce" else "heartbeat"]
-            notes = [*entry.receipt.ack.validation_notes, f"{decision} by {by}"]
-            made = self._signed(
-                entry.receipt.mcp_response.request_id, signed, entry, decision, notes, now, issue=1
+            ack = Ack(
+                ack_id_of(self.validator_id, signed, issue=1),
+                entry.intent_id,
+                entry.node_id,
+                format_instant(now),
+                decision,
+                [*entry.receipt.ack.validation_notes, f"{decision} by {by}"],
             )
+            made = receipt(self._key, self.validator_id, entry.receipt.mcp_response.request_id, ack, now)
             if entry.kind == "announce" and entry.intent_id is not None:
                 message = read_announcement(entry.message)
                 version = Version(message.version, message.hash, decision)
-                await transaction.put_version(entry.intent_id, version, entry.node_id, made.ack.ack_id)
+                await transaction.put_version(
+                    entry.intent_id, version, entry.node_id, made.ack.ack_id, message.intent["campaign_ref"]
+                )
             await transaction.supersede(ack_id)
-            return await _kept(transaction, entry.kind, entry.intent_id, entry.message, made, now)
+            await transaction.write(
+                Entry(
+                    ack.ack_id,
+                    entry.kind,
+                    entry.node_id,
+                    entry.intent_id,
+                    decision,
+                    now,
+                    entry.message,
+                    made,
+                    entry.digest,
+                )
+            )
+            return made
 
-    async def register(self, request: api.Registration) -> None:
-        """Register a node, or one more key of it. Raises `BadRequest` for a key that may not be trusted."""
+    async def run_ended(self, campaign_ref: str, outcome: Literal["completed", "failed"], cause: str) -> None:
+        """Move the reputation of the garrison's planners of a run that ended; once for each cause."""
+        for node_id in await self._store.planners_of(campaign_ref):
+            async with self._store.judging(f"campaign:{campaign_ref}") as transaction:
+                await _move(transaction, node_id, outcome, f"{cause}:{node_id}")
+
+    async def register(self, request: api.Registration, *, ours: bool = False) -> None:
+        """Register a node, or one more key of it; `ours` are those that the garrison depends on.
+
+        Raises `BadRequest` for a key that may not be trusted, `Conflict` for another role or key.
+        """
         try:
             public_key_of(request.public_key_ref)
         except BadKey as error:
@@ -121,7 +160,9 @@ class Validator:
             if known is not None and known.public_key_ref != request.public_key_ref:
                 raise Conflict(f"key {request.key_version} of node {request.node_id} is another one")
             key = NodeKey(request.key_version, request.public_key_ref)
-            await transaction.register(request.node_id, request.role, request.label, REPUTATION_START, key)
+            await transaction.register(
+                request.node_id, request.role, request.label, REPUTATION_START, key, ours=ours
+            )
 
     async def retire(self, node_id: str, version: str) -> None:
         """Retire a node's key from now on. Raises `NotFound`."""
@@ -138,8 +179,9 @@ class Validator:
         verdict: Verdict,
         now: datetime,
     ) -> Receipt:
+        refused = _digest(message) if verdict.status == "rejected" else ""
         ack = Ack(
-            ack_id_of(self.validator_id, signed),
+            ack_id_of(self.validator_id, signed, refused=refused),
             intent_id,
             node_id,
             format_instant(now),
@@ -148,25 +190,28 @@ class Validator:
         )
         return receipt(self._key, self.validator_id, message.request.request_id, ack, now)
 
-    def _signed(
-        self,
-        request_id: str,
-        signed: dict[str, Any],
-        entry: Entry,
-        status: AckStatus,
-        notes: list[str],
-        now: datetime,
-        *,
-        issue: int,
-    ) -> Receipt:
-        ack_id = ack_id_of(self.validator_id, signed, issue)
-        ack = Ack(ack_id, entry.intent_id, entry.node_id, format_instant(now), status, notes)
-        return receipt(self._key, self.validator_id, request_id, ack, now)
+
+def _digest(message: Announcement | Heartbeat) -> str:
+    return hashlib.sha256(jcs(message.raw)).hexdigest()
 
 
-async def _move(transaction: ProofTransaction, node: Node | None, verdict: Verdict) -> None:
-    if node is not None and verdict.outcome is not None:
-        await transaction.set_reputation(node.node_id, moved(node.reputation, verdict.outcome))
+async def _checked_request(
+    transaction: ProofTransaction, message: Announcement | Heartbeat, verdict: Verdict, now: datetime
+) -> Verdict:
+    """Refuse a request id that its caller has used for another message within a day."""
+    request = message.request
+    reused = await transaction.request_is_reused(
+        request.caller.agent_id, request.request_id, _digest(message), now - _REQUEST_ID_LIFE
+    )
+    return refuse_reused_request(verdict) if reused else verdict
+
+
+async def _move(transaction: ProofTransaction, node_id: str, outcome: Outcome, cause: str) -> None:
+    """Move a node's reputation, alone with the node: two moves at once would lose one."""
+    await transaction.hold(f"node:{node_id}")
+    node = await transaction.node(node_id)
+    if node is not None:
+        await transaction.move_reputation(node_id, outcome, moved(node.reputation, outcome), cause)
 
 
 async def _stored(transaction: ProofTransaction, ack_id: str) -> Receipt:
@@ -180,7 +225,7 @@ async def _kept(
     transaction: ProofTransaction,
     kind: str,
     intent_id: str | None,
-    message: dict[str, Any],
+    message: Announcement | Heartbeat,
     made: Receipt,
     now: datetime,
 ) -> Receipt:
@@ -189,5 +234,7 @@ async def _kept(
     if known is not None:
         return known.receipt
     ack = made.ack
-    await transaction.write(Entry(ack.ack_id, kind, ack.node_id, intent_id, ack.status, now, message, made))
+    await transaction.write(
+        Entry(ack.ack_id, kind, ack.node_id, intent_id, ack.status, now, message.raw, made, _digest(message))
+    )
     return made

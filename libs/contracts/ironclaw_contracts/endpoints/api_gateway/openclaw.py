@@ -8,6 +8,7 @@ from ironclaw_contracts.endpoints.openclawdbot_proof import (
     IntentView,
     Nodes,
     Registration,
+    ReputationView,
     Retirement,
     ReviewDecision,
     ValidatorView,
@@ -24,6 +25,29 @@ LIST_NODES = Endpoint(
     body=Nothing,
     query=Nothing,
     answer=Nodes,
+    callers=OPERATORS,
+)
+FOLLOW_NODES = Endpoint(
+    service=Service.API_GATEWAY,
+    name="follow_nodes",
+    method="GET",
+    path="/openclaw/nodes/stream",
+    summary="Every node as it is, then each that changes.",
+    body=Nothing,
+    query=Nothing,
+    answer=Nothing,
+    callers=OPERATORS,
+    form="events",
+)
+GET_REPUTATION = Endpoint(
+    service=Service.API_GATEWAY,
+    name="get_reputation",
+    method="GET",
+    path="/openclaw/nodes/{node_id}/reputation",
+    summary="How a node's reputation moved.",
+    body=Nothing,
+    query=Nothing,
+    answer=ReputationView,
     callers=OPERATORS,
 )
 REGISTER_NODE = Endpoint(
@@ -105,6 +129,8 @@ READ_AUDIT = Endpoint(
 )
 ENDPOINTS = (
     LIST_NODES,
+    FOLLOW_NODES,
+    GET_REPUTATION,
     REGISTER_NODE,
     RETIRE_KEY,
     GET_INTENT,

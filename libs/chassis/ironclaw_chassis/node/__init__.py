@@ -1,0 +1,1 @@
+"""A service as an OpenClaw node: its keys, its sequence numbers, its heartbeats."""
