@@ -15,6 +15,7 @@ from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import background
 from ironclaw_contracts.enums import Service
+from ironclaw_worker.agent.loop import AgentExecutor
 from ironclaw_worker.command import CommandExecutor
 from ironclaw_worker.consumer import Consumer
 from ironclaw_worker.executor import Executor, ModelExecutor, OfflineExecutor
@@ -40,7 +41,7 @@ def compose(settings: Settings) -> Litestar:
     unit = Unit(
         LedgerClient(client),
         executor,
-        [CommandExecutor(workbench)],
+        [CommandExecutor(workbench), AgentExecutor(model, settings.model_name, workbench)],
         leases,
         lease_seconds=settings.lease_seconds,
         garrison_id=settings.garrison_id,

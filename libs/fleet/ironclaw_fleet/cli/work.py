@@ -46,7 +46,7 @@ async def chat(
     message: What is wanted, in words.
     theater: Where to work. Otherwise the theater whose repository you stand in; for a codemod the only one
         on a repository of yours; else the default theater.
-    playbook: summarize, draft, call_summary or codemod; chosen from the message otherwise.
+    playbook: summarize, draft, call_summary, codemod or agent; chosen from the message otherwise.
     input: An input of the playbook, as name=value; the value may be JSON.
     on_order_failure: What becomes of the run when one of its orders fails: replan, fail or continue;
         as the playbook has it otherwise.
