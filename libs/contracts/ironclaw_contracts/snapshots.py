@@ -9,6 +9,7 @@ from ironclaw_contracts.artifacts import Artifact, Constraints, ModelUse, Order
 from ironclaw_contracts.enums import Cause, OrderPhase, OrderStatus, RunStatus, Severity, WorktreeState
 from ironclaw_contracts.payloads import IntentLink
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
+from ironclaw_contracts.spending import SpendingKey
 
 
 class Worktree(Struct, frozen=True):
@@ -105,6 +106,7 @@ class RunSnapshot(Struct, frozen=True, kw_only=True):
     last_seq: int
     on_order_failure: OnOrderFailure = "fail"
     intent: IntentLink | None = None
+    charged_to: SpendingKey | None = None
 
 
 class Lease(Struct, frozen=True):

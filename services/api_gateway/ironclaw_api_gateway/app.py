@@ -9,6 +9,7 @@ from ironclaw_api_gateway.chat import Chat
 from ironclaw_api_gateway.endings import Endings
 from ironclaw_api_gateway.following import Following
 from ironclaw_api_gateway.parts import Gateway
+from ironclaw_api_gateway.routes.merging import add_merging_routes
 from ironclaw_api_gateway.routes.openclaw import add_openclaw_routes
 from ironclaw_api_gateway.routes.operations import add_operation_routes
 from ironclaw_api_gateway.routes.telling import add_telling_routes
@@ -36,6 +37,7 @@ def compose(settings: Settings) -> Litestar:
     chat = Chat(client, endings)
     add_work_routes(routes, client, chat, following)
     add_operation_routes(routes, client, gateway)
+    add_merging_routes(routes, client)
     add_watch_routes(routes, client)
     add_telling_routes(routes, client)
     add_openclaw_routes(routes, client, following)

@@ -85,8 +85,9 @@ class FleetTools:
 
     async def chat(self, call: ToolCall) -> api.ChatAnswer:
         """Ask for work."""
-        request = arguments_of(call, api.ChatRequest)
-        return await self._chat.ask(request, call.caller.name if call.caller is not None else "anonymous")
+        if call.caller is None:
+            raise Unauthenticated("an API key is needed")
+        return await self._chat.ask(arguments_of(call, api.ChatRequest), call.caller)
 
     async def run(self, call: ToolCall) -> RunView:
         """Show a run with its orders."""

@@ -11,7 +11,7 @@ from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.hints import hint_from_ledger
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
-from ironclaw_chassis.model import ModelClient
+from ironclaw_chassis.model import open_model
 from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import Reconciler, background
@@ -48,12 +48,8 @@ def compose(settings: Settings) -> Litestar:
     client = ServiceClient(Identity.load(Service.CO, settings.keys), Addresses(settings))
     ledger = LedgerClient(client)
     queue = ArqQueue(settings.redis_url)
-    model = ModelClient(settings.model_base_url, settings.model_api_key)
-    planner = (
-        ModelPlanner(model, settings.model_name, settings.plan_tasks_max)
-        if settings.model_api_key.reveal()
-        else None
-    )
+    model = open_model(settings, client)
+    planner = ModelPlanner(model, settings.model_name, settings.plan_tasks_max) if model.available else None
     commander = Commander(
         client,
         ledger,

@@ -45,6 +45,7 @@ def create_run(event: Event, payload: p.RunCreated) -> RunSnapshot:
         first_seq=event.seq,
         last_seq=event.seq,
         on_order_failure=payload.on_order_failure,
+        charged_to=payload.charged_to,
     )
 
 

@@ -12,6 +12,7 @@ from ironclaw_chassis.routes import Call, FileAnswer, Routes, StreamEvent
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import co, ledger, vault
+from ironclaw_contracts.endpoints import ledger_spending as money
 from ironclaw_contracts.errors import BadRequest
 from ironclaw_contracts.snapshots import OrderView, RunSnapshot, RunView
 from ironclaw_contracts.why import Why
@@ -22,7 +23,7 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
 
     @routes.serve(api.CHAT)
     async def post_chat(call: Call[api.ChatRequest, Nothing]) -> api.ChatAnswer:
-        return await chat.ask(call.body, call.caller.name)
+        return await chat.ask(call.body, call.caller)
 
     @routes.serve(api.LIST_RUNS)
     async def list_runs(call: Call[Nothing, ledger.RunsQuery]) -> ledger.RunPage:
@@ -39,6 +40,10 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
     @routes.serve(api.WHY_RUN)
     async def why_run(call: Call[Nothing, Nothing]) -> Why:
         return await client.call(ledger.WHY_RUN, run_id=call.path["run_id"])
+
+    @routes.serve(api.RUN_SPENDING)
+    async def run_spending(call: Call[Nothing, Nothing]) -> money.Accounts:
+        return await client.call(money.RUN_SPENDING, run_id=call.path["run_id"])
 
     @routes.serve(api.CANCEL_RUN)
     async def cancel_run(call: Call[co.Cancellation, Nothing]) -> RunSnapshot:
