@@ -6,9 +6,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 import uvicorn
 
+from appleseed_evolution.config import ensure_config
 from appleseed_evolution.http.surface import add_appleseed_routes, open_surface
+from appleseed_evolution.workspace import Workspace
 from ironclaw_chassis.app import create_app
 from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.identity import TokenVerifier
@@ -58,6 +61,26 @@ async def test_given_a_service_with_the_surface_when_called_then_it_answers_as_t
             assert (await answer.json())["data"]["service"] == "learning"
     audit = appleseed("inspect", "--config", str(folder / "appleseed.toml"), cwd=tmp_path)
     assert '"raw_envelopes": 2' in audit
+
+
+async def test_given_a_state_directory_that_is_held_when_called_then_503_in_time_and_later_it_is_taken(
+    tmp_path: Path, keys_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appleseed_evolution.http.surface._TIMEOUT_SECONDS", 0.2)
+    holder = Workspace.open(ensure_config(tmp_path / "appleseed.toml"))
+    async with mounted(tmp_path, keys_folder) as url, aiohttp.ClientSession(url) as client:
+        with holder.state.locked():
+            answers = await asyncio.gather(
+                *(client.post("/v1/ingest", json=envelope(f"s-{number}")) for number in range(3))
+            )
+            assert [answer.status for answer in answers] == [503, 503, 503]
+            assert all(int(answer.headers["retry-after"]) > 0 for answer in answers)
+        last = envelope("last")
+        async with asyncio.timeout(60):
+            while (await client.post("/v1/ingest", json=last)).status != 200:
+                await asyncio.sleep(0.05)
+    stored = lines(tmp_path / "state" / "runtime_event_envelopes.jsonl")
+    assert [e["envelope_id"] for e in stored].count(last["envelope_id"]) == 1
 
 
 async def test_given_many_calls_at_once_when_sent_then_each_is_stored_once(
