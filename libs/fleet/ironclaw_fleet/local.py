@@ -41,10 +41,18 @@ SERVICES: tuple[Service, ...] = (
     Service.DUTY_OFFICER,
     Service.SENTINEL,
     Service.OPENCLAWDBOT,
+    Service.LEARNING,
     Service.API_GATEWAY,
 )
 WITH_DATABASE = frozenset(
-    {Service.LEDGER, Service.API_GATEWAY, Service.CO, Service.OPENCLAWDBOT, Service.DUTY_OFFICER}
+    {
+        Service.LEDGER,
+        Service.API_GATEWAY,
+        Service.CO,
+        Service.OPENCLAWDBOT,
+        Service.DUTY_OFFICER,
+        Service.LEARNING,
+    }
 )
 WITH_REDIS = frozenset(
     {Service.API_GATEWAY, Service.CO, Service.WORKER, Service.DUTY_OFFICER, Service.SENTINEL}

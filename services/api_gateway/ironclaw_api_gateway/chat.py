@@ -47,6 +47,8 @@ def as_run(request: ChatRequest, run_id: str, caller_name: str) -> co.RunRequest
         constraints=request.constraints,
         budget=request.budget,
         on_order_failure=request.on_order_failure,
+        profile=request.profile,
+        follow_up=request.follow_up,
     )
 
 

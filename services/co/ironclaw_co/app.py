@@ -25,6 +25,7 @@ from ironclaw_co.intents import is_announced
 from ironclaw_co.model_planner import ModelPlanner
 from ironclaw_co.parts import Parts
 from ironclaw_co.routes import build_routes
+from ironclaw_co.routing import Router
 from ironclaw_co.settings import Settings
 from ironclaw_co.sweep import RunSweep
 from ironclaw_contracts.artifacts import Profile
@@ -54,12 +55,13 @@ def compose(settings: Settings) -> Litestar:
         if settings.model_api_key.reveal()
         else None
     )
+    router = Router(ledger, Profile(model=settings.model_name))
     commander = Commander(
         client,
         ledger,
         Dispatcher(client, ledger, queue),
         Drafter(client, planner),
-        profile=Profile(model=settings.model_name),
+        router,
         in_flight_max=settings.in_flight_max,
         intent_required=settings.poi_required,
     )
@@ -99,7 +101,7 @@ def compose(settings: Settings) -> Litestar:
 
     return create_app(
         build_routes(
-            Admission(client, ledger, settings.default_theater, settings.garrison_id),
+            Admission(client, ledger, router, settings.default_theater, settings.garrison_id),
             commander,
             Acknowledging(ledger, settings.garrison_id),
             parts,

@@ -11,11 +11,16 @@ from ironclaw_contracts.ids import Id
 from ironclaw_contracts.milestones import Evidence
 from ironclaw_contracts.outbox import Outgoing, OutgoingStatus
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
+from ironclaw_contracts.policy import FollowUp
 from ironclaw_contracts.snapshots import RunSnapshot
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):
-    """What a user wants. `run_id` may be chosen by the caller, so that a retry starts nothing twice."""
+    """What a user wants. `run_id` may be chosen by the caller, so that a retry starts nothing twice.
+
+    `profile` names the profile of every order instead of the routing policy; `follow_up` says that an earlier
+    run's result is not what was wanted.
+    """
 
     user_id: Annotated[str, Meta(min_length=1, max_length=200)]
     objective: Annotated[Text, Meta(min_length=1)]
@@ -26,6 +31,8 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
     on_order_failure: OnOrderFailure = "fail"
+    profile: Id | None = None
+    follow_up: FollowUp | None = None
 
 
 class Planned(Struct, frozen=True):

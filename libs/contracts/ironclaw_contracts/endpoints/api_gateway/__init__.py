@@ -1,6 +1,16 @@
 """The gateway's endpoints: the only surface that people and programs outside the fleet see."""
 
-from ironclaw_contracts.endpoints.api_gateway import openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway import learning, openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway.learning import (
+    GET_POLICY,
+    GIVE_FEEDBACK,
+    LEARN_TICK,
+    PROMOTE_POLICY,
+    ROLL_BACK_POLICY,
+    Opinion,
+    PromotionRequest,
+    RollbackRequest,
+)
 from ironclaw_contracts.endpoints.api_gateway.openclaw import (
     DECIDE_REVIEW,
     FOLLOW_NODES,
@@ -61,7 +71,7 @@ from ironclaw_contracts.endpoints.api_gateway.work import (
     FollowQuery,
 )
 
-ENDPOINTS = (*work.ENDPOINTS, *operations.ENDPOINTS, *openclaw.ENDPOINTS)
+ENDPOINTS = (*work.ENDPOINTS, *operations.ENDPOINTS, *openclaw.ENDPOINTS, *learning.ENDPOINTS)
 
 __all__ = [
     "ACK_ESCALATION",
@@ -81,10 +91,13 @@ __all__ = [
     "GET_GRADES",
     "GET_INTENT",
     "GET_ORDER",
+    "GET_POLICY",
     "GET_REPUTATION",
     "GET_RUN",
     "GET_VALIDATOR",
+    "GIVE_FEEDBACK",
     "INTEGRATE",
+    "LEARN_TICK",
     "LIST_ESCALATIONS",
     "LIST_EVENTS",
     "LIST_KEYS",
@@ -98,6 +111,7 @@ __all__ = [
     "OPEN_THEATER",
     "PATROL",
     "PATROL_THEATER",
+    "PROMOTE_POLICY",
     "READ_AUDIT",
     "READ_LOG",
     "REBUILD",
@@ -107,6 +121,7 @@ __all__ = [
     "RESTORE_SALVAGE",
     "RETIRE_KEY",
     "REVOKE_KEY",
+    "ROLL_BACK_POLICY",
     "SHOW_SALVAGE",
     "VERIFY_CHAIN",
     "WHY_ORDER",
@@ -117,5 +132,8 @@ __all__ = [
     "ChatRequest",
     "FleetStatus",
     "FollowQuery",
+    "Opinion",
+    "PromotionRequest",
+    "RollbackRequest",
     "ServiceStatus",
 ]
