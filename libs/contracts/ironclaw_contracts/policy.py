@@ -35,7 +35,7 @@ class PolicyParameters(Struct, frozen=True, kw_only=True):
     floor: Annotated[float, Meta(ge=0, le=0.2)] = 0.05
     evidence_min: Annotated[int, Meta(ge=1, le=10_000)] = 10
     half_life_orders: Annotated[int, Meta(ge=10, le=1_000_000)] = 300
-    shift_max: Share = 0.8
+    shift_max: Share = 0.9
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
 
 
