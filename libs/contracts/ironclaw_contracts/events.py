@@ -14,7 +14,7 @@ from ironclaw_contracts.ids import Id, Seq, Sha256
 
 class EventType(StrEnum):
     """Every event type of the seed, spelled evenly; ORDER_ADOPTED for work that came late (ADR 6), and
-    FEEDBACK_RECORDED for what people thought of a result (ADR 11)."""
+    FEEDBACK_RECORDED for what people thought of a result (ADR 13)."""
 
     RUN_CREATED = "RUN_CREATED"
     RUN_UPDATED = "RUN_UPDATED"

@@ -41,7 +41,7 @@ class Admission:
         if request.follow_up is not None:
             await self._ledger.run(request.follow_up.run_id)
         if request.profile is not None:
-            (await self._router.table()).named(request.profile)
+            await self.check_profile(request.profile)
         run_id = request.run_id or new_id()
         await self._ledger.append(
             new_event(
@@ -55,6 +55,7 @@ class Admission:
                     budget=request.budget,
                     on_order_failure=request.on_order_failure,
                     profile=request.profile,
+                    replays=request.replays,
                     follow_up=request.follow_up,
                 ),
                 run_id=run_id,
@@ -64,6 +65,10 @@ class Admission:
             )
         )
         return (await self._ledger.run(run_id)).run
+
+    async def check_profile(self, name: str) -> None:
+        """Raise `BadRequest`, naming those that there are, when no profile has this name."""
+        (await self._router.table()).named(name)
 
     async def cancel(self, run_id: str, cancellation: Cancellation) -> RunSnapshot:
         """Ask for a run to stop, once or twice. Raises `IllegalTransition` when it has ended."""

@@ -24,6 +24,7 @@ from ironclaw_co.drafting import Drafter
 from ironclaw_co.intents import is_announced
 from ironclaw_co.model_planner import ModelPlanner
 from ironclaw_co.parts import Parts
+from ironclaw_co.replaying import Replaying
 from ironclaw_co.routes import build_routes
 from ironclaw_co.routing import Router
 from ironclaw_co.settings import Settings
@@ -66,6 +67,7 @@ def compose(settings: Settings) -> Litestar:
         intent_required=settings.poi_required,
     )
 
+    admission = Admission(client, ledger, router, settings.default_theater, settings.garrison_id)
     parts = Parts(settings, ledger)
 
     node = ServiceNode(Service.CO, settings)
@@ -101,9 +103,10 @@ def compose(settings: Settings) -> Litestar:
 
     return create_app(
         build_routes(
-            Admission(client, ledger, router, settings.default_theater, settings.garrison_id),
+            admission,
             commander,
             Acknowledging(ledger, settings.garrison_id),
+            Replaying(client, ledger, admission),
             parts,
             reconciler,
         ),

@@ -6,6 +6,7 @@ from ironclaw_chassis.app import create_app
 from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.identity import Identity, TokenVerifier
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_contracts.enums import Service
 from ironclaw_learning.parts import Parts
 from ironclaw_learning.routes import build_routes
@@ -21,4 +22,5 @@ def compose(settings: Settings) -> Litestar:
         ServiceAuthenticator(TokenVerifier.load(Service.LEARNING, settings.keys)),
         lifespan=parts.open,
         checks={"database": parts.ping},
+        node=ServiceNode(Service.LEARNING, settings),
     )

@@ -23,6 +23,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.milestones import milestones
     from ironclaw_fleet.cli.openclaw import openclaw
     from ironclaw_fleet.cli.policy import policy
+    from ironclaw_fleet.cli.replay import replay
     from ironclaw_fleet.cli.salvage import salvage
     from ironclaw_fleet.cli.secrets import secrets
     from ironclaw_fleet.cli.theater import theater
@@ -45,6 +46,7 @@ def build_app() -> App:
         work.why,
         work.cancel,
         work.feedback,
+        replay,
     ):
         app.command(verb)
     for verb in (work.artifact, operate.events, operate.integrate, schema.schema):

@@ -4,7 +4,7 @@ from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.routes import Call, Routes
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import api_gateway as api
-from ironclaw_contracts.endpoints import learning
+from ironclaw_contracts.endpoints import co, learning
 
 
 def add_learning_routes(routes: Routes, client: ServiceClient) -> None:
@@ -22,6 +22,13 @@ def add_learning_routes(routes: Routes, client: ServiceClient) -> None:
     @routes.serve(api.LEARN_TICK)
     async def learn_tick(_: Call[Nothing, Nothing]) -> learning.Tick:
         return await client.call(learning.LEARN_TICK)
+
+    @routes.serve(api.REPLAY_RUN)
+    async def replay_run(call: Call[api.ReplayWish, Nothing]) -> co.Replay:
+        wish = co.ReplayRequest(
+            profile=call.body.profile, user_id=call.caller.name, replay_id=call.body.replay_id
+        )
+        return await client.call(co.REPLAY_RUN, wish, run_id=call.path["run_id"])
 
     @routes.serve(api.PROMOTE_POLICY)
     async def promote_policy(call: Call[api.PromotionRequest, Nothing]) -> learning.PolicyView:

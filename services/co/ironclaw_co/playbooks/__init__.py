@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ironclaw_co.draft_plan import DraftPlan, Wish
-from ironclaw_co.playbooks import call_summary, draft, drill, summarize
+from ironclaw_co.playbooks import call_summary, draft, drill, replay, summarize
 from ironclaw_contracts.drills import DRILL
 
 PLAYBOOKS: dict[str, Callable[[Wish], DraftPlan]] = {
@@ -11,6 +11,7 @@ PLAYBOOKS: dict[str, Callable[[Wish], DraftPlan]] = {
     "call_summary": call_summary.plan,
     "draft": draft.plan,
     DRILL: drill.plan,
+    replay.REPLAY: replay.plan,
 }
 
 
@@ -27,4 +28,4 @@ def needs_files(playbook: str | None, wish: Wish) -> bool:
     """Tell whether planning has to know the theater's files."""
     if playbook is None:
         return call_summary.is_asked(wish) or summarize.is_asked(wish)
-    return playbook not in {"draft", DRILL}
+    return playbook not in {"draft", DRILL, replay.REPLAY}

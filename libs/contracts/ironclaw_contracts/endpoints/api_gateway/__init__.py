@@ -6,9 +6,11 @@ from ironclaw_contracts.endpoints.api_gateway.learning import (
     GIVE_FEEDBACK,
     LEARN_TICK,
     PROMOTE_POLICY,
+    REPLAY_RUN,
     ROLL_BACK_POLICY,
     Opinion,
     PromotionRequest,
+    ReplayWish,
     RollbackRequest,
 )
 from ironclaw_contracts.endpoints.api_gateway.openclaw import (
@@ -118,6 +120,7 @@ __all__ = [
     "RECOVER_ORDER",
     "REDELIVER_MILESTONES",
     "REGISTER_NODE",
+    "REPLAY_RUN",
     "RESTORE_SALVAGE",
     "RETIRE_KEY",
     "REVOKE_KEY",
@@ -134,6 +137,7 @@ __all__ = [
     "FollowQuery",
     "Opinion",
     "PromotionRequest",
+    "ReplayWish",
     "RollbackRequest",
     "ServiceStatus",
 ]

@@ -6,8 +6,10 @@ from msgspec import Meta, Struct
 
 from ironclaw_contracts.artifacts import Line
 from ironclaw_contracts.endpoint import OPERATORS, USERS, Endpoint, Nothing
+from ironclaw_contracts.endpoints.co import Replay, ReplayId
 from ironclaw_contracts.endpoints.learning import FeedbackAnswer, PolicyQuery, PolicyView, Tick
 from ironclaw_contracts.enums import Service
+from ironclaw_contracts.ids import Id
 from ironclaw_contracts.policy import PolicyVersion, Verdict
 
 
@@ -22,6 +24,13 @@ class PromotionRequest(Struct, frozen=True):
     """The version of the proposal; who promotes is who holds the key."""
 
     version: PolicyVersion
+
+
+class ReplayWish(Struct, frozen=True):
+    """Which profile does the orders of a run again. The same `replay_id` again starts nothing twice."""
+
+    profile: Id
+    replay_id: ReplayId | None = None
 
 
 class RollbackRequest(Struct, frozen=True):
@@ -89,4 +98,17 @@ ROLL_BACK_POLICY = Endpoint(
     idempotent=False,
     timeout_seconds=60.0,
 )
-ENDPOINTS = (GIVE_FEEDBACK, GET_POLICY, LEARN_TICK, PROMOTE_POLICY, ROLL_BACK_POLICY)
+REPLAY_RUN = Endpoint(
+    service=Service.API_GATEWAY,
+    name="replay_run",
+    method="POST",
+    path="/runs/{run_id}/replay",
+    summary="Do a run's orders again with another profile, in scratch theaters; answered with the new runs.",
+    body=ReplayWish,
+    query=Nothing,
+    answer=Replay,
+    callers=OPERATORS,
+    idempotent=False,
+    timeout_seconds=300.0,
+)
+ENDPOINTS = (GIVE_FEEDBACK, GET_POLICY, LEARN_TICK, PROMOTE_POLICY, ROLL_BACK_POLICY, REPLAY_RUN)
