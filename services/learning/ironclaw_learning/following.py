@@ -14,8 +14,9 @@ from ironclaw_learning.store import Store
 
 log = structlog.get_logger()
 
-_TYPES = ",".join(sorted({*CONSUMED, EventType.RUN_CREATED}))
-_PAGE = 1_000
+TYPES = ",".join(sorted({*CONSUMED, EventType.RUN_CREATED}))
+"""What is asked of the ledger: what is folded, and the runs that follow others up."""
+PAGE = 1_000
 
 
 class Following:
@@ -58,7 +59,7 @@ class Following:
         return learned
 
     async def _page(self, after: int) -> api.EventPage:
-        query = api.EventsQuery(after=after, types=_TYPES, limit=_PAGE)
+        query = api.EventsQuery(after=after, types=TYPES, limit=PAGE)
         return await self._client.call(api.LIST_EVENTS, query=query)
 
     async def _follow_up(self, event: Event) -> None:

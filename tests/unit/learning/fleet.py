@@ -96,9 +96,13 @@ class SimulatedFleet:
         """Decide as learning does, and return the steps taken."""
         taken: list[str] = []
         for step in self._steps():
-            self.append(EventType.POLICY_UPDATED, step)
+            self.append_step(step)
             taken.append(step.action)
         return taken
+
+    def append_step(self, step: p.PolicyUpdated) -> None:
+        """Append a step in the life of the policy."""
+        self.append(EventType.POLICY_UPDATED, step)
 
     def _steps(self) -> Iterator[p.PolicyUpdated]:
         if (step := configuration(self.learned, self.parameters)) is not None:
@@ -108,7 +112,7 @@ class SimulatedFleet:
         if (step := propose(self.learned)) is not None:
             yield step
         waiting = self.learned.proposal
-        if not self.autopromote or waiting is None or waiting.document is None:
+        if not self.autopromote or self.learned.held or waiting is None or waiting.document is None:
             return
         if judge(self.learned, waiting.document).readiness == "ready_for_promotion":
             yield promotion(self.learned, waiting.version, "learning")
@@ -117,7 +121,7 @@ class SimulatedFleet:
         """Put the proposal that waits in force, as an operator does."""
         waiting = self.learned.proposal
         assert waiting is not None
-        self.append(EventType.POLICY_UPDATED, promotion(self.learned, waiting.version, "operator"))
+        self.append_step(promotion(self.learned, waiting.version, "operator"))
 
 
 def run(profile: str | None = None) -> RunSnapshot:
