@@ -41,6 +41,7 @@ SERVICES: tuple[Service, ...] = (
     Service.DUTY_OFFICER,
     Service.SENTINEL,
     Service.OPENCLAWDBOT,
+    Service.LEARNING,
     Service.API_GATEWAY,
 )
 WITH_DATABASE = frozenset(
@@ -50,6 +51,7 @@ WITH_DATABASE = frozenset(
         Service.CO,
         Service.INTEGRATION,
         Service.DUTY_OFFICER,
+        Service.LEARNING,
         Service.OPENCLAWDBOT,
     }
 )

@@ -9,6 +9,7 @@ from ironclaw_api_gateway.chat import Chat
 from ironclaw_api_gateway.endings import Endings
 from ironclaw_api_gateway.following import Following
 from ironclaw_api_gateway.parts import Gateway
+from ironclaw_api_gateway.routes.learning import add_learning_routes
 from ironclaw_api_gateway.routes.merging import add_merging_routes
 from ironclaw_api_gateway.routes.openclaw import add_openclaw_routes
 from ironclaw_api_gateway.routes.operations import add_operation_routes
@@ -41,6 +42,7 @@ def compose(settings: Settings) -> Litestar:
     add_watch_routes(routes, client)
     add_telling_routes(routes, client)
     add_openclaw_routes(routes, client, following)
+    add_learning_routes(routes, client)
     mcp = fleet_server(client, chat, gateway, VERSION)
 
     @asynccontextmanager

@@ -14,12 +14,15 @@ from ironclaw_contracts.ids import Attempt, Id, Sha
 class TheaterRequest(Struct, frozen=True):
     """Without `repo_path` a bare repository is made under the vault's root; with it, that one is opened.
 
-    `import_path` seeds a new theater with the files of a folder, as one commit.
+    `import_path` seeds a new theater with the files of a folder, as one commit; `copy_of` and `commit` begin
+    it at a commit of another theater, with its history.
     """
 
     theater_id: Id
     repo_path: Annotated[str, Meta(max_length=4_096)] | None = None
     import_path: Annotated[str, Meta(max_length=4_096)] | None = None
+    copy_of: Id | None = None
+    commit: Sha | None = None
 
 
 class Theater(Struct, frozen=True):
