@@ -30,6 +30,8 @@ def _renderer() -> MarkdownIt:
     markdown.validateLink = lambda url: url.strip().lower().startswith(_LINKS)  # type: ignore[method-assign]
     markdown.add_render_rule("image", _image)
     markdown.add_render_rule("link_open", _link)
+    markdown.add_render_rule("heading_open", _heading)
+    markdown.add_render_rule("heading_close", _heading)
     return markdown
 
 
@@ -39,6 +41,13 @@ def _image(_: Any, tokens: Sequence[Any], index: int, *__: Any) -> str:
     return str(
         Markup('<span class="quiet">[image: {}] {}</span>').format(token.content, token.attrs.get("src", ""))
     )
+
+
+def _heading(renderer: Any, tokens: Sequence[Any], index: int, options: Any, _: Any) -> str:
+    """Put headings below the page's own, which are of the first and second level."""
+    token = tokens[index]
+    token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
+    return str(renderer.renderToken(tokens, index, options, {}))
 
 
 def _link(renderer: Any, tokens: Sequence[Any], index: int, options: Any, _: Any) -> str:

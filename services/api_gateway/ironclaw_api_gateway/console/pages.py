@@ -1,6 +1,6 @@
 """What a page is: where it lies, what it shows, and which of its parts change while it is looked at."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from msgspec import Struct, field
@@ -13,12 +13,23 @@ Context = dict[str, Any]
 
 
 class Asked(Struct, frozen=True):
-    """One look at a page. `memory` lives as long as the page is followed; views keep what they read there."""
+    """One look at a page, or `following` it.
+
+    `memory` lives as long as the page is followed; views keep what they have read there.
+    """
 
     visitor: Visitor
     path: dict[str, str]
     query: dict[str, str]
+    following: bool = False
     memory: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    async def forget(self) -> None:
+        """Close what the memory holds open."""
+        for value in self.memory.values():
+            if isinstance(value, AsyncGenerator):
+                await value.aclose()
+        self.memory.clear()
 
     def number(self, name: str) -> int | None:
         """Return a parameter of the address as a whole number. Raises `BadRequest` naming it."""
@@ -34,7 +45,8 @@ class View(Struct, frozen=True, kw_only=True):
     """A page: `name` is its folder of templates and its place in the navigation.
 
     `parts` are rendered by templates of their own and sent again whenever they change. A context may say
-    `live=False` (nothing more will change) and `run_id` (only that run's events concern the page).
+    `live=False` (nothing more will change) and `run_id` (only that run's events concern the page). Without a
+    hint they are looked at again after `period_seconds`: services and heartbeats are in no event.
     """
 
     path: str
@@ -43,6 +55,7 @@ class View(Struct, frozen=True, kw_only=True):
     template: str = "page.html"
     parts: tuple[str, ...] = ()
     operators: bool = False
+    period_seconds: float = 3.0
 
 
 class Redirect(Struct, frozen=True):

@@ -88,27 +88,27 @@ class Console:
         return [pages, assets]
 
     def _view(self, view: View) -> list[HTTPRouteHandler]:
-        @get(view.path, name=f"console.{view.path}")
+        @get(view.path)
         async def show(request: Browser) -> Response[str]:
             asked = await self._asked(request, operators=view.operators)
             context = await view.gather(asked)
-            return _html(self._site.page(view, asked, context, request.url.path))
+            return _html(self._site.page(view, asked, context, _address(request)))
 
-        @get(view.path.rstrip("/") + LIVE_SUFFIX, name=f"console.{view.path}.live")
+        @get(view.path.rstrip("/") + LIVE_SUFFIX)
         async def follow(request: Browser) -> Response[Any]:
             cookie = request.cookies.get(self._session, "")
 
             async def checked() -> None:
                 await self._gateway.sessions.visitor(cookie)
 
-            asked = await self._asked(request, operators=view.operators)
+            asked = await self._asked(request, operators=view.operators, following=True)
             events = sent_messages(self._site.follow(view, asked, checked))
             return ServerSentEvent(events, headers=_PRIVATE)
 
         return [show, follow] if view.parts else [show]
 
     def _action(self, action: Action) -> HTTPRouteHandler:
-        @post(action.path, status_code=200, name=f"console.{action.path}")
+        @post(action.path, status_code=200)
         async def act(request: Browser) -> Response[Any]:
             asked = await self._asked(request, operators=action.operators)
             form = await _form(request)
@@ -127,7 +127,7 @@ class Console:
         return _html(self._site.render("outcome.html", {**self._site.frame(asked), "outcome": html}))
 
     def _fetch(self, fetch: Fetch) -> HTTPRouteHandler:
-        @get(fetch.path, name=f"console.{fetch.path}")
+        @get(fetch.path)
         async def download(request: Browser) -> Response[bytes]:
             found = await fetch.fetch(await self._asked(request, operators=fetch.operators))
             how = "inline" if found.inline_type else "attachment"
@@ -142,11 +142,11 @@ class Console:
         return download
 
     def _sign_in(self) -> list[HTTPRouteHandler]:
-        @get(SIGN_IN, name="console.sign-in")
+        @get(SIGN_IN)
         async def ask(request: Browser) -> Response[str]:
             return self._sign_in_page(request, request.query_params.get("next", "/"), None)
 
-        @post(SIGN_IN, status_code=200, name="console.sign-in.post")
+        @post(SIGN_IN, status_code=200)
         async def sign_in(request: Browser) -> Response[Any]:
             form = await _form(request)
             check_form_token(form.get("token", ""), request.cookies.get(self._form, ""))
@@ -158,7 +158,7 @@ class Console:
             response.set_cookie(self._cookie(request, self._session, cookie, int(LIFETIME.total_seconds())))
             return response
 
-        @post(SIGN_OUT, status_code=200, name="console.sign-out")
+        @post(SIGN_OUT, status_code=200)
         async def sign_out(request: Browser) -> Response[Any]:
             asked = await self._asked(request, operators=False)
             check_form_token((await _form(request)).get("token", ""), asked.visitor.token)
@@ -167,7 +167,7 @@ class Console:
             response.set_cookie(self._cookie(request, self._session, "", 0))
             return response
 
-        @get("/console/{path:path}", name="console.elsewhere")
+        @get(["/console", "/console/{path:path}"])
         async def elsewhere(request: Browser) -> Response[str]:
             raise NotFound(f"there is no page {request.url.path}")
 
@@ -192,7 +192,7 @@ class Console:
             secure=request.url.scheme == "https",
         )
 
-    async def _asked(self, request: Browser, *, operators: bool) -> Asked:
+    async def _asked(self, request: Browser, *, operators: bool, following: bool = False) -> Asked:
         """Return who asks for what. Raises `SignInNeeded`, `Forbidden`, `RateLimited` or `BadId`."""
         visitor = await self._gateway.sessions.counted(request.cookies.get(self._session, ""))
         request.state[_VISITOR] = visitor  # for the page of an error
@@ -204,7 +204,7 @@ class Console:
         query = {name: str(value) for name, value in request.query_params.items()}
         if any("\x00" in value for value in query.values()):
             raise BadRequest("the address holds a NUL character")
-        return Asked(visitor, path, query)
+        return Asked(visitor, path, query, following)
 
     def _render_error(self, request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
         problem = as_problem(error)
@@ -226,13 +226,18 @@ class Console:
             return Response(
                 "event: signed-out\ndata: signed out\n\n", media_type="text/event-stream", headers=_PRIVATE
             )
-        asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        asked = _address(request)
         path = (
             SIGN_IN if request.method != "GET" or asked == "/" else f"{SIGN_IN}?next={quote(asked, safe='')}"
         )
         if request.headers.get("hx-request"):
             return ClientRedirect(path)
         return SeeOther(path, status_code=303, headers=_PRIVATE)
+
+
+def _address(request: Request[Any, Any, Any]) -> str:
+    """Return the path that was asked for, with its query."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def _html(text: str, status: int = 200) -> Response[str]:

@@ -14,9 +14,6 @@ from ironclaw_api_gateway.streams import Slot, Streams
 from ironclaw_chassis.routes import StreamEvent
 from ironclaw_contracts.errors import Problem
 
-PERIOD_SECONDS = 3.0
-"""How often a page is looked at again without a hint: services and heartbeats are in no event."""
-
 _GATHER_SECONDS = 0.2
 """Hints that come close together are one look."""
 
@@ -25,6 +22,11 @@ LIVE_SUFFIX = "/live"
 _NAVIGATION = (
     ("chat", "/", "Chat", False),
     ("runs", "/console/runs", "Runs", False),
+    ("theaters", "/console/theaters", "Theaters", False),
+    ("watch", "/console/watch", "Watch", True),
+    ("command_center", "/console/command-center", "Command center", True),
+    ("ledger", "/console/ledger", "Ledger", True),
+    ("help", "/console/help", "Help", False),
 )
 """Folder of templates, address, label, and whether only operators see it."""
 
@@ -42,8 +44,11 @@ class Site:
         return Markup(self._environment.get_template(template).render(context))  # noqa: S704 - autoescaped
 
     def page(self, view: View, asked: Asked, context: Context, address: str) -> Markup:
-        """Render a whole page. `address` is the path that was asked for."""
-        live = address.rstrip("/") + LIVE_SUFFIX if view.parts and context.get("live", True) else None
+        """Render a whole page. `address` is the path that was asked for, with its query."""
+        path, _, query = address.partition("?")
+        live = (
+            f"{path.rstrip('/')}{LIVE_SUFFIX}?{query}" if view.parts and context.get("live", True) else None
+        )
         rendered = {name: self._part(view, name, asked, context) for name in view.parts}
         whole = {**self.frame(asked, view.name), **context, "parts": rendered, "live_path": live}
         return self.render(f"{view.name}/{view.template}", whole)
@@ -92,11 +97,12 @@ class Site:
                         yield StreamEvent(id="", event="ended", data="ended")
                         return
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(PERIOD_SECONDS):
+                        async with asyncio.timeout(view.period_seconds):
                             await ear.woken.wait()
                             await asyncio.sleep(_GATHER_SECONDS)
         finally:
             self._streams.give_back(slot)
+            await asked.forget()
 
     def _part(self, view: View, name: str, asked: Asked, context: Context) -> Markup:
         return self.render(f"{view.name}/_{name}.html", {"visitor": asked.visitor, **context})

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 
 from ironclaw_contracts.enums import Cause, OrderPhase, RunStatus, Severity
@@ -147,4 +148,12 @@ def said_by(payload: dict[str, Any]) -> str:
     ):
         if isinstance(value, str) and value:
             return value
+    figures = payload.get("figures")
+    if isinstance(figures, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in figures.items() if value)
     return ""
+
+
+def pretty(value: object) -> str:
+    """Return a value as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()

@@ -86,6 +86,44 @@
     if (event.target.id === "at_seq") document.getElementById("at_seq_shown").textContent = event.target.value;
   });
 
+  // Charts: the part that is sent again carries the figures, the drawing stands outside of it.
+  const charts = new Map();
+  const colour = (name) => {
+    const probe = document.createElement("span");
+    probe.style.color = `var(${name})`;
+    document.body.append(probe);
+    const found = getComputedStyle(probe).color;
+    probe.remove();
+    return found;
+  };
+  const draw = (data) => {
+    const box = document.getElementById(data.dataset.chart);
+    const series = [JSON.parse(data.dataset.times), JSON.parse(data.dataset.values)];
+    const known = charts.get(box);
+    if (known) return known.setData(series);
+    const axis = () => ({ stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } });
+    const chart = new uPlot({
+      width: box.clientWidth - 16,
+      height: 180,
+      legend: { live: false },
+      cursor: { show: false },
+      scales: { y: { range: (_, low, high) => [0, Math.max(high, 4)] } },
+      axes: [{ ...axis(), values: (_, at) => at.map((time) => new Date(time * 1000).toISOString().slice(11, 16)) }, axis()],
+      series: [{}, { label: data.dataset.label, stroke: colour("--accent"), width: 2, points: { show: false }, fill: colour("--busy-ground"), paths: uPlot.paths.stepped({ align: 1 }) }],
+    }, series, box);
+    charts.set(box, chart);
+  };
+  const drawAll = (root) => root.querySelectorAll("[data-chart]").forEach(draw);
+  document.addEventListener("htmx:sseMessage", (event) => drawAll(event.target));
+  const redraw = () => {
+    for (const [box, chart] of charts) chart.destroy(), charts.delete(box);
+    drawAll(document);
+  };
+  document.addEventListener("ironclaw:theme", redraw);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  addEventListener("resize", () => charts.forEach((chart, box) => chart.setSize({ width: box.clientWidth - 16, height: 180 })));
+
+  drawAll(document);
   tell(document);
   setInterval(() => tell(document), 5000);
   document.addEventListener("htmx:load", (event) => tell(event.target));
