@@ -76,7 +76,8 @@ class Person:
         ]
 
 
-async def _person(fleet: FleetUnderTest, browser: Browser, **options: Any) -> Person:
+async def person_of(fleet: FleetUnderTest, browser: Browser, **options: Any) -> Person:
+    """Open a browser window of its own."""
     options = {"viewport": {"width": 1280, "height": 900}, **options}
     context = await browser.new_context(**options)
     context.set_default_timeout(20_000)
@@ -86,13 +87,13 @@ async def _person(fleet: FleetUnderTest, browser: Browser, **options: Any) -> Pe
 @pytest.fixture
 async def visitor(fleet: FleetUnderTest, browser: Browser) -> Person:
     """Someone who has not signed in."""
-    return await _person(fleet, browser)
+    return await person_of(fleet, browser)
 
 
 @pytest.fixture
 async def operator(fleet: FleetUnderTest, browser: Browser) -> Person:
     """The operator, signed in."""
-    person = await _person(fleet, browser)
+    person = await person_of(fleet, browser)
     await person.look("/")
     await person.sign_in(fleet.operator_key)
     return person
