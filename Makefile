@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 SEEDS ?= 1,2,3,4,5
 FAULTS ?= 20
 
-.PHONY: help install demo up down test chaos trust check bench format lock clean
+.PHONY: help install demo up down test test-browser browser assets chaos trust check bench format lock clean
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,13 @@ down: $(STAMP) ## Stop a running fleet
 	@$(BIN)/ironclaw down
 
 test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -rs
+
+browser: $(STAMP) ## See that the browser tests have a Chromium
+	@$(BIN)/python tests/browser/provide.py
+
+test-browser: browser ## Run the console's tests in a real browser
+	@$(BIN)/python -m pytest tests/browser -rs
 
 chaos: $(STAMP) ## Harm a fleet at random: SEEDS=1,2,3 FAULTS=20 (a seed gives the same storm again)
 	@IRONCLAW_STORM_SEEDS=$(SEEDS) IRONCLAW_STORM_FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/chaos/test_storm.py -s
@@ -54,6 +60,9 @@ bench: $(STAMP) ## Measure, each beside a baseline of the same run
 
 format: $(STAMP) ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+assets: $(STAMP) ## Fetch the console's vendored assets again from npm, by their pinned hashes
+	@$(BIN)/python services/api_gateway/assets/vendor.py
 
 lock: ## Pin the newest allowed dependencies into requirements.lock
 	@$(BIN)/uv lock --upgrade --quiet

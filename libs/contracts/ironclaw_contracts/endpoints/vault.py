@@ -78,6 +78,23 @@ class TheaterLog(Struct, frozen=True):
     lines: list[str]
 
 
+class DiffQuery(Struct, frozen=True):
+    """`base` defaults to the first parent of `commit`: what a merge brought to the mainline."""
+
+    commit: Sha
+    base: Sha | None = None
+
+
+class Diff(Struct, frozen=True):
+    """What differs between two commits, as a unified diff; `truncated` when it was cut."""
+
+    base: str
+    commit: str
+    paths: list[str]
+    patch: str
+    truncated: bool
+
+
 class WorktreeRequest(Struct, frozen=True, kw_only=True):
     """`branch` defaults to `order_<id>`; the base commit will contain every commit in `requires`."""
 
@@ -233,6 +250,17 @@ READ_LOG = Endpoint(
     query=LogQuery,
     answer=TheaterLog,
 )
+READ_DIFF = Endpoint(
+    service=Service.VAULT,
+    name="read_diff",
+    method="GET",
+    path="/theaters/{theater_id}/diff",
+    summary="What differs between two commits.",
+    body=Nothing,
+    query=DiffQuery,
+    answer=Diff,
+    timeout_seconds=30.0,
+)
 CREATE_WORKTREE = Endpoint(
     service=Service.VAULT,
     name="create_worktree",
@@ -324,6 +352,7 @@ ENDPOINTS = (
     LIST_FILES,
     READ_FILE,
     READ_LOG,
+    READ_DIFF,
     CREATE_WORKTREE,
     PREPARE_WORKTREE,
     ARCHIVE_WORKTREE,

@@ -17,6 +17,7 @@ from ironclaw_contracts.endpoints.ledger import (
 )
 from ironclaw_contracts.endpoints.ledger_spending import Accounts
 from ironclaw_contracts.endpoints.vault import (
+    Diff,
     LogQuery,
     TheaterLog,
     Theaters,
@@ -199,6 +200,18 @@ GET_ARTIFACT = Endpoint(
     callers=USERS,
     form="bytes",
 )
+GET_DIFF = Endpoint(
+    service=Service.API_GATEWAY,
+    name="get_diff",
+    method="GET",
+    path="/orders/{order_id}/diff",
+    summary="What the order changed: its merge, or its commit while it is not merged.",
+    body=Nothing,
+    query=Nothing,
+    answer=Diff,
+    callers=USERS,
+    timeout_seconds=30.0,
+)
 LIST_THEATERS = Endpoint(
     service=Service.API_GATEWAY,
     name="list_theaters",
@@ -244,6 +257,7 @@ ENDPOINTS = (
     GET_ORDER,
     WHY_ORDER,
     GET_ARTIFACT,
+    GET_DIFF,
     LIST_THEATERS,
     READ_LOG,
     GET_CHAIN,
