@@ -54,8 +54,12 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
     settings = load_settings(service, kind)
     configure_logging(service, settings.log_level, settings.log_format)
     configure_tracing(service, VERSION)
+    try:
+        app = compose(settings)
+    except OSError as error:  # a key, mostly
+        sys.exit(f"ironclaw {service.value}: {error.filename}: {error.strerror}; see docs/settings.md")
     uvicorn.run(
-        compose(settings),
+        app,
         host=settings.host,
         port=settings.port or settings.port_of(service),
         loop="uvloop",

@@ -17,8 +17,9 @@ from redis.exceptions import RedisError
 from ironclaw_chassis.identity import create_key
 from ironclaw_chassis.settings import ADDRESS_NAMES, PREFIX
 from ironclaw_contracts.enums import SERVICE_PORTS, Service
+from ironclaw_fleet.databases import WITH_DATABASE, MigrationFailed, migrate_service, prepare_databases
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
-from ironclaw_fleet.embedded.roles import ServiceUrls, ensure_database, ensure_roles
+from ironclaw_fleet.embedded.roles import ServiceUrls
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
 from ironclaw_fleet.ports import free_port, is_free, is_ready
 from ironclaw_fleet.process import ProcessSpec, ProcessState
@@ -38,7 +39,6 @@ SERVICES: tuple[Service, ...] = (
     Service.OPENCLAWDBOT,
     Service.API_GATEWAY,
 )
-WITH_DATABASE = frozenset({Service.LEDGER, Service.API_GATEWAY, Service.CO, Service.OPENCLAWDBOT})
 WITH_REDIS = frozenset(
     {Service.API_GATEWAY, Service.CO, Service.WORKER, Service.DUTY_OFFICER, Service.SENTINEL}
 )
@@ -49,7 +49,6 @@ _MODEL_NAMES = ("IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IOINTELLIGENC
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _ADDRESSES = frozenset(ADDRESS_NAMES.values())
 _EXTRA_WORKER_PORTS = 100
-_MIGRATION_SECONDS = 60
 
 T = TypeVar("T")
 
@@ -134,11 +133,7 @@ class LocalFleet:
         """Return how each service with tables reaches its own schema."""
         given = self._environ.get("DATABASE_URL")
         try:
-            database = await ensure_database(given or await self._embedded_postgres())
-            return {
-                service: await ensure_roles(database, service.value, self.state.keys)
-                for service in sorted(WITH_DATABASE)
-            }
+            return await prepare_databases(given or await self._embedded_postgres(), self.state.keys)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise StartFailed(
                 f"{'DATABASE_URL' if given else 'the embedded PostgreSQL'} cannot be used"
@@ -167,26 +162,10 @@ class LocalFleet:
         return valkey.url
 
     async def _migrate(self, service: Service, owner_url: str) -> None:
-        env = self._environment(service) | {f"{PREFIX}{service.value.upper()}_MIGRATE_URL": owner_url}
-        process = await asyncio.create_subprocess_exec(
-            *_module(service),
-            "migrate",
-            env=env,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
         try:
-            async with asyncio.timeout(_MIGRATION_SECONDS):
-                said, _ = await process.communicate()
-        except TimeoutError as error:
-            raise StartFailed(
-                f"the migrations of {service} took more than {_MIGRATION_SECONDS} s; who holds its tables?"
-            ) from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-        if process.returncode != 0:
-            raise StartFailed(f"the migrations of {service} failed: {said.decode(errors='replace')[-2000:]}")
+            await migrate_service(service, owner_url, self._environment(service))
+        except MigrationFailed as error:
+            raise StartFailed(str(error)) from error
 
     def _service(
         self, service: Service, urls: ServiceUrls | None, redis_url: str, number: int = 0

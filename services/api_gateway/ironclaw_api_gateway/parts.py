@@ -25,7 +25,7 @@ class Gateway:
         self._settings = settings
         self._client = client
         self._endings = endings
-        self._limiter = RateLimiter(settings.redis_url)
+        self._limiter = RateLimiter(settings.redis_url.reveal())
         self._store: Store | None = None
 
     @asynccontextmanager

@@ -44,7 +44,7 @@ def compose(settings: Settings) -> Litestar:
     """Build the application."""
     client = ServiceClient(Identity.load(Service.CO, settings.keys), Addresses(settings))
     ledger = LedgerClient(client)
-    queue = ArqQueue(settings.redis_url)
+    queue = ArqQueue(settings.redis_url.reveal())
     model = ModelClient(settings.model_base_url, settings.model_api_key)
     planner = (
         ModelPlanner(model, settings.model_name, settings.plan_tasks_max)

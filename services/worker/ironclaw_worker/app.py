@@ -25,7 +25,7 @@ from ironclaw_worker.unit import Unit
 def compose(settings: Settings) -> Litestar:
     """Build the application."""
     client = ServiceClient(Identity.load(Service.WORKER, settings.keys), Addresses(settings))
-    queue = ArqQueue(settings.redis_url)
+    queue = ArqQueue(settings.redis_url.reveal())
     model = ModelClient(settings.model_base_url, settings.model_api_key)
     executor: Executor = (
         ModelExecutor(model, settings.model_name) if settings.model_api_key.reveal() else OfflineExecutor()
@@ -42,7 +42,7 @@ def compose(settings: Settings) -> Litestar:
         garrison_id=settings.garrison_id,
     )
     consumer = Consumer(
-        unit, settings.redis_url, units_max=settings.units_max, poll_seconds=settings.poll_seconds
+        unit, settings.redis_url.reveal(), units_max=settings.units_max, poll_seconds=settings.poll_seconds
     )
 
     @asynccontextmanager

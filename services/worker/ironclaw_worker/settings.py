@@ -12,7 +12,7 @@ from ironclaw_chassis.settings import ServiceSettings
 class Settings(ServiceSettings, frozen=True, kw_only=True):
     """What the worker reads from the environment; the table is in docs/settings.md."""
 
-    redis_url: str = "redis://127.0.0.1:6379"
+    redis_url: Secret = Secret("redis://127.0.0.1:6379")
     units_max: int = 4
     poll_seconds: float = 0.01
     lease_seconds: Annotated[int, Meta(ge=1)] = 8

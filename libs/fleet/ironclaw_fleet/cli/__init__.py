@@ -20,6 +20,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.escalations import escalations
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
+    from ironclaw_fleet.cli.migrate import migrate
     from ironclaw_fleet.cli.milestones import milestones
     from ironclaw_fleet.cli.openclaw import openclaw
     from ironclaw_fleet.cli.salvage import salvage
@@ -27,7 +28,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.theater import theater
 
     app = App(name="ironclaw", help=__doc__, version="0.1.0", help_format="plaintext")
-    for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve):
+    for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve, migrate):
         app.command(verb)
     # Named, not imported: it stands on the whole fleet, which would make every other verb slow to start.
     app.command(
