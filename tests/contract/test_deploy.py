@@ -51,6 +51,8 @@ def test_given_the_stack_when_read_then_only_the_gateway_publishes_and_only_who_
         "worker",
         "sentinel",
     }
+    on_the_vault = {name for name, found in services.items() if "vault:" in str(found.get("volumes"))}
+    assert on_the_vault == {"vault", "observer", "integration"}  # units fetch and push over HTTP
     for name in ("fleet", "data"):
         assert compose["networks"][name]["internal"] is True
     for name, found in services.items():

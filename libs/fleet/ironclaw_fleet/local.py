@@ -99,7 +99,7 @@ class LocalFleet:
         async with _together() as together:
             for service in WITH_DATABASE:
                 together(self._migrate(service, urls[service].owner))
-        for service in SERVICES:
+        for service in self._services():
             self.supervisor.add(self._service(service, urls.get(service), redis_url))
         for number in range(1, self._options.workers):
             self.supervisor.add(self._service(Service.WORKER, None, redis_url, number))
@@ -113,7 +113,7 @@ class LocalFleet:
         await self.supervisor.stop()
 
     def _check_ports(self) -> None:
-        ports = {service.value: self._port(service) for service in SERVICES}
+        ports = {service.value: self._port(service) for service in self._services()}
         ports |= {_worker_name(n): self._worker_port(n) for n in range(1, self._options.workers)}
         for service, port in ports.items():
             if not is_free(port):
@@ -215,6 +215,10 @@ class LocalFleet:
             "IRONCLAW_PORT_BASE": str(self._options.port_base),
             "PYTHONUNBUFFERED": "1",
         }
+
+    def _services(self) -> list[Service]:
+        """Return what runs here: without workers of our own, units are on other machines."""
+        return [s for s in SERVICES if self._options.workers > 0 or s is not Service.WORKER]
 
     def _port(self, service: Service) -> int:
         return self._options.port_base + SERVICE_PORTS[service] - SERVICE_PORTS[Service.API_GATEWAY]

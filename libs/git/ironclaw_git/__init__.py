@@ -2,7 +2,7 @@
 
 from ironclaw_contracts.artifacts import OPERATIONAL_FILES
 from ironclaw_git.archive import Archived, archive
-from ironclaw_git.checkout import WorktreeStatus, commit_all, status
+from ironclaw_git.checkout import WorktreeStatus, commit_all, follow_branch, status
 from ironclaw_git.errors import (
     DirtyCheckout,
     GitError,
@@ -10,6 +10,7 @@ from ironclaw_git.errors import (
     NotARepository,
     Occupied,
     OutputTooLarge,
+    RemoteRefused,
     StaleRef,
     UnknownObject,
     UnsafeConfig,
@@ -36,9 +37,11 @@ from ironclaw_git.names import (
 from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry
 from ironclaw_git.paths import check_relative_path, contained
 from ironclaw_git.promotion import promote
+from ironclaw_git.remote import Remote, fetch_worktree, push_branch
 from ironclaw_git.repository import Repository
 from ironclaw_git.run import GitResult, run_git
 from ironclaw_git.salvage import archive_by_ref, salvage, salvage_by_ref
+from ironclaw_git.transport import GitService, advertise, exchange
 from ironclaw_git.worktree import (
     Worktree,
     add_worktree,
@@ -59,6 +62,7 @@ __all__ = [
     "FileEntry",
     "GitError",
     "GitResult",
+    "GitService",
     "GitTimeout",
     "Kept",
     "Merged",
@@ -66,6 +70,8 @@ __all__ = [
     "Occupied",
     "OutputTooLarge",
     "Person",
+    "Remote",
+    "RemoteRefused",
     "Repository",
     "StaleRef",
     "UnknownObject",
@@ -77,6 +83,7 @@ __all__ = [
     "WorktreeStatus",
     "WouldLoseWork",
     "add_worktree",
+    "advertise",
     "archive",
     "archive_by_ref",
     "archive_ref",
@@ -91,11 +98,15 @@ __all__ = [
     "contains_all",
     "delete_branch",
     "drop_merged",
+    "exchange",
+    "fetch_worktree",
+    "follow_branch",
     "kept_refs",
     "merge",
     "order_branch",
     "parse_order_branch",
     "promote",
+    "push_branch",
     "remove_worktree",
     "run_git",
     "salvage",

@@ -20,11 +20,13 @@ from ironclaw_worker.lease import LeaseKeeper
 from ironclaw_worker.routes import build_routes
 from ironclaw_worker.settings import Settings
 from ironclaw_worker.unit import Unit
+from ironclaw_worker.workspace import FetchedWorkspace, SharedWorkspace
 
 
 def compose(settings: Settings) -> Litestar:
     """Build the application."""
-    client = ServiceClient(Identity.load(Service.WORKER, settings.keys), Addresses(settings))
+    addresses = Addresses(settings)
+    client = ServiceClient(Identity.load(Service.WORKER, settings.keys), addresses)
     queue = ArqQueue(settings.redis_url.reveal())
     model = ModelClient(settings.model_base_url, settings.model_api_key)
     executor: Executor = (
@@ -34,10 +36,16 @@ def compose(settings: Settings) -> Litestar:
         lambda: ServiceClient(Identity.load(Service.WORKER, settings.keys), Addresses(settings)),
         settings.silence_seconds,
     )
+    fetched = (
+        FetchedWorkspace(client, addresses, settings.worktrees_path)
+        if settings.worktrees == "fetched"
+        else None
+    )
     unit = Unit(
         LedgerClient(client),
         executor,
         leases,
+        fetched or SharedWorkspace(),
         lease_seconds=settings.lease_seconds,
         garrison_id=settings.garrison_id,
     )
@@ -51,6 +59,8 @@ def compose(settings: Settings) -> Litestar:
             await stack.enter_async_context(client)
             await stack.enter_async_context(queue)
             stack.push_async_callback(model.aclose)
+            if fetched is not None:
+                await fetched.clear_leftovers()
             await stack.enter_async_context(leases.running())
             await stack.enter_async_context(background(consumer.run()))
             yield

@@ -1,6 +1,8 @@
 """Settings of the worker."""
 
-from typing import Annotated
+import os
+from pathlib import Path
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -10,13 +12,23 @@ from ironclaw_chassis.settings import ServiceSettings
 
 
 class Settings(ServiceSettings, frozen=True, kw_only=True):
-    """What the worker reads from the environment; the table is in docs/settings.md."""
+    """What the worker reads from the environment; the table is in docs/settings.md.
+
+    `worktrees` says where units work: in the vault's own, which this machine then shares, or in ones that
+    they fetch from the vault over HTTP and push back.
+    """
 
     redis_url: Secret = Secret("redis://127.0.0.1:6379")
     units_max: int = 4
+    worktrees: Literal["shared", "fetched"] = "shared"
     poll_seconds: float = 0.01
     lease_seconds: Annotated[int, Meta(ge=1)] = 8
     silence_seconds: Annotated[float, Meta(gt=1)] = 30.0
     model_base_url: str = DEFAULT_BASE_URL
     model_name: str = DEFAULT_MODEL
     model_api_key: Secret = Secret("")
+
+    @property
+    def worktrees_path(self) -> Path:
+        """Where fetched worktrees lie while their units work: a folder of this process's own."""
+        return (Path(self.home) / "worktrees" / str(os.getpid())).absolute()

@@ -3,7 +3,6 @@
 import asyncio
 import secrets
 from datetime import UTC, datetime
-from pathlib import Path
 
 import structlog
 
@@ -24,6 +23,7 @@ from ironclaw_worker.executor import Executor
 from ironclaw_worker.lease import Hold, LeaseKeeper, LeaseTaken
 from ironclaw_worker.material import BadMaterial, allowed_path, read_material, read_task
 from ironclaw_worker.report import aar, completion_events, deliverable, encode_file, state_file, unit_event
+from ironclaw_worker.workspace import Place, Workspace
 
 log = structlog.get_logger()
 
@@ -39,6 +39,7 @@ class Unit:
         ledger: LedgerClient,
         executor: Executor,
         leases: LeaseKeeper,
+        workspace: Workspace,
         *,
         lease_seconds: int,
         garrison_id: str,
@@ -47,6 +48,7 @@ class Unit:
         self._executors: dict[str, Executor] = {DRILL: DrillExecutor()}
         self._executor = executor
         self._leases = leases
+        self._workspace = workspace
         self._lease_seconds = lease_seconds
         self._garrison_id = garrison_id
 
@@ -93,9 +95,10 @@ class Unit:
     async def _work(self, order: Order, job: JobMessage, unit_id: str, hold: Hold) -> list[NewEvent]:
         """Return the events that report the outcome, good or bad."""
         seconds = order.constraints.budget_seconds
+        place: Place | None = None
         try:
-            async with asyncio.timeout(seconds):
-                return await self._deliver(order, job, unit_id, hold)
+            async with asyncio.timeout(seconds), self._workspace.opened(job, unit_id) as place:
+                return await self._deliver(order, job, unit_id, hold, place)
         except TimeoutError:
             cause, reason = Cause.TASK, f"the budget of {seconds} s is spent"
         except ModelError as error:
@@ -103,16 +106,20 @@ class Unit:
         except BadMaterial as error:
             cause, reason = Cause.TASK, str(error)
         except (ironclaw_git.GitError, OSError) as error:
-            standing = await asyncio.to_thread(Path(job.worktree_path).is_dir)
+            standing = place is not None and await asyncio.to_thread(place.path.is_dir)
             cause, reason = cause_of(error, worktree_stands=standing), f"{type(error).__name__}: {error}"
+        except Problem as error:  # of the vault: another unit is tried
+            cause, reason = Cause.LOST_UNIT, f"{error.code}: {error.message}"
         log.warning(
             "attempt failed", order_id=order.order_id, attempt=job.attempt, cause=cause, reason=reason
         )
         failed = OrderFailed(attempt=job.attempt, cause=cause, reason=reason[:2000])
         return [self._event(EventType.ORDER_FAILED, failed, order, unit_id)]
 
-    async def _deliver(self, order: Order, job: JobMessage, unit_id: str, hold: Hold) -> list[NewEvent]:
-        worktree = Path(job.worktree_path)
+    async def _deliver(
+        self, order: Order, job: JobMessage, unit_id: str, hold: Hold, place: Place
+    ) -> list[NewEvent]:
+        worktree = place.path
         material = await asyncio.to_thread(read_material, worktree, order)
         task = await asyncio.to_thread(read_task, worktree)
         work = await self._executor_of(order).execute(order, task, material)
@@ -126,6 +133,7 @@ class Unit:
         fault = planted_fault(order, job.attempt)
         if fault is not None:
             report, aar_bytes, claimed = await commit_fault(fault, worktree, product, report, person)
+            await place.deliver(claimed)
             return self._completion(order, job, unit_id, report, aar_bytes, claimed)
         allowlist = order.constraints.tool_policy.fs_allowlist
 
@@ -143,6 +151,7 @@ class Unit:
             person,
         )
         hold.progressed()
+        await place.deliver(commit_sha)
         return self._completion(order, job, unit_id, report, aar_bytes, commit_sha)
 
     def _completion(
