@@ -29,7 +29,7 @@ class Gateway:
         self._client = client
         self._endings = endings
         self._pulse = pulse
-        self._limiter = RateLimiter(settings.redis_url)
+        self._limiter = RateLimiter(settings.redis_url.reveal())
         self._store: Store | None = None
 
     @asynccontextmanager

@@ -49,7 +49,7 @@ def compose(settings: Settings) -> Litestar:
     """Build the application."""
     client = ServiceClient(Identity.load(Service.CO, settings.keys), Addresses(settings))
     ledger = LedgerClient(client)
-    queue = ArqQueue(settings.redis_url)
+    queue = ArqQueue(settings.redis_url.reveal())
     model = open_model(settings, client)
     planner = ModelPlanner(model, settings.model_name, settings.plan_tasks_max) if model.available else None
     router = Router(ledger, Profile(model=settings.model_name))

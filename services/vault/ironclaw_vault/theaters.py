@@ -32,7 +32,7 @@ class Theaters:
     """Opens theaters; repositories stay open for the life of the process, since they hold no resources."""
 
     def __init__(self, root: Path, allowed_roots: list[Path]) -> None:
-        self._root = root
+        self.root = root
         self._allowed_roots = allowed_roots
         self._open: dict[str, tuple[TheaterRecord, Repository]] = {}
         self._lock = asyncio.Lock()
@@ -47,7 +47,7 @@ class Theaters:
             raise BadRequest("copy_of and commit go together: which theater, and which commit of it")
         if request.copy_of is not None and (request.repo_path or request.import_path):
             raise BadRequest("copy_of: a copy has no repo_path and no import_path")
-        places = places_of(self._root, request.theater_id)
+        places = places_of(self.root, request.theater_id)
         async with self._lock:
             if places.record.exists():
                 record, _ = await self._load(request.theater_id)
@@ -73,7 +73,7 @@ class Theaters:
 
     async def listed(self) -> api.Theaters:
         """Return every theater, by id."""
-        folder = self._root / "theaters"
+        folder = self.root / "theaters"
         names = (
             sorted(f.name for f in folder.iterdir() if (f / "theater.json").exists())
             if folder.exists()
@@ -87,11 +87,11 @@ class Theaters:
 
     def places(self, theater_id: str) -> TheaterPlaces:
         """Return a theater's folders."""
-        return places_of(self._root, theater_id)
+        return places_of(self.root, theater_id)
 
     async def _load(self, theater_id: str) -> tuple[TheaterRecord, Repository]:
         if theater_id not in self._open:
-            path = places_of(self._root, theater_id).record
+            path = places_of(self.root, theater_id).record
             if not path.exists():
                 raise NotFound(f"there is no theater {theater_id!r}")
             record = msgspec.json.decode(path.read_bytes(), type=TheaterRecord)

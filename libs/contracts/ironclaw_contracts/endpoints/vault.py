@@ -7,6 +7,13 @@ from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import Order, RelativePath
 from ironclaw_contracts.endpoint import Endpoint, Nothing
+from ironclaw_contracts.endpoints.vault_remote import (
+    GIT_FETCH,
+    GIT_PUSH,
+    GIT_REFS,
+    GRANT_WORKTREE,
+    SETTLE_WORKTREE,
+)
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.ids import Attempt, Id, Sha
 
@@ -360,4 +367,9 @@ ENDPOINTS = (
     LIST_SALVAGE,
     SHOW_SALVAGE,
     RESTORE_SALVAGE,
+    GRANT_WORKTREE,
+    SETTLE_WORKTREE,
+    GIT_REFS,
+    GIT_FETCH,
+    GIT_PUSH,
 )

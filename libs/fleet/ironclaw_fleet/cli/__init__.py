@@ -22,6 +22,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.gates import approvals, gates
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
+    from ironclaw_fleet.cli.migrate import migrate
     from ironclaw_fleet.cli.milestones import milestones
     from ironclaw_fleet.cli.openclaw import openclaw
     from ironclaw_fleet.cli.policy import policy
@@ -32,7 +33,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.theater import theater
 
     app = App(name="ironclaw", help=__doc__, version="0.1.0", help_format="plaintext")
-    for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve, doctor):
+    for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve, doctor, migrate):
         app.command(verb)
     # Named, not imported: it stands on the whole fleet, which would make every other verb slow to start.
     app.command(
