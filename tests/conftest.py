@@ -43,6 +43,14 @@ def has_image(name: str) -> bool:
     return True
 
 
+def pytest_report_header() -> str:
+    """Say what the tests of this session stand on."""
+    found = [
+        image if has_image(image) else f"embedded (no {image})" for image in (POSTGRES_IMAGE, VALKEY_IMAGE)
+    ]
+    return f"servers: {', '.join(found)}"
+
+
 def _run(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
     log = spec.log_path.open("ab")
     return subprocess.Popen(

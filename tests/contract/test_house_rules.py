@@ -83,5 +83,5 @@ def test_given_the_tree_when_modules_are_measured_then_no_room_holds_two_things(
 
 
 def test_given_the_lock_files_when_read_then_no_address_stands_in_them() -> None:
-    for name in ("requirements.lock", "bootstrap.lock"):
+    for name in ("requirements.lock", "bootstrap.lock", "deploy/requirements.lock"):
         assert "http://" not in (text := (ROOT / name).read_text()) and "https://" not in text

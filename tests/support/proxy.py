@@ -11,9 +11,12 @@ Mode = Literal["pass", "dark", "reset"]
 class Proxy:
     """Forwards connections to a port while the context is open. `swallow` are bytes of requests to lose."""
 
-    def __init__(self, target: int, *, delay: float = 0.0, swallow: bytes | None = None) -> None:
+    def __init__(
+        self, target: int, *, delay: float = 0.0, swallow: bytes | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.mode: Mode = "pass"
         self.delay = delay
+        self.host = host
         self.port = 0
         self._target = target
         self._swallow = swallow
@@ -24,7 +27,7 @@ class Proxy:
     @property
     def url(self) -> str:
         """Where the proxy listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def __enter__(self) -> "Proxy":
         self._thread.start()
@@ -37,7 +40,7 @@ class Proxy:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._accept, "127.0.0.1", self.port))
+        server = self._loop.run_until_complete(asyncio.start_server(self._accept, self.host, self.port))
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         self._loop.run_forever()

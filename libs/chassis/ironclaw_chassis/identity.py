@@ -28,10 +28,13 @@ def create_key(folder: Path, name: str) -> None:
         )
         private_path.touch(mode=0o600)
         private_path.write_bytes(pem)
-    public = load_private_key(private_path).public_key()
-    public_path.write_bytes(
-        public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    public = (
+        load_private_key(private_path)
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
+    if not public_path.exists() or public_path.read_bytes() != public:  # the folder may be read-only
+        public_path.write_bytes(public)
 
 
 def load_private_key(path: Path) -> Ed25519PrivateKey:

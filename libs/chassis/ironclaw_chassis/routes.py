@@ -10,7 +10,7 @@ The handler sees a `Call`: path, caller, body and query are checked before it ru
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import msgspec
@@ -53,6 +53,25 @@ class Call(Struct, Generic[Body, Query], frozen=True):
         raise Forbidden("only a service may call this")
 
 
+class RawCall(Struct, Generic[Query], frozen=True):
+    """A call of an endpoint of form `raw`: the body as it comes, nothing of it read yet.
+
+    Header names are in lower case.
+    """
+
+    query: Query
+    path: dict[str, str]
+    headers: Mapping[str, str]
+    stream: AsyncIterator[bytes]
+
+
+class RawAnswer(Struct, frozen=True):
+    """What an endpoint of form `raw` answers, as it is made."""
+
+    media_type: str
+    chunks: AsyncIterator[bytes]
+
+
 class FileAnswer(Struct, frozen=True):
     """The bytes of a file, for endpoints of form `bytes`; always an attachment, never rendered in place."""
 
@@ -69,7 +88,7 @@ class StreamEvent(Struct, frozen=True):
     data: str
 
 
-Handler = Callable[[Call[Any, Any]], Awaitable[Any]]
+Handler = Callable[[Any], Awaitable[Any]]
 
 
 class Routes:
@@ -114,6 +133,14 @@ class Routes:
         """Register the handler of an endpoint of form `bytes`."""
         return self._register(endpoint)
 
+    def raw(
+        self, endpoint: Endpoint[Any, Query, Any]
+    ) -> Callable[
+        [Callable[[RawCall[Query]], Awaitable[RawAnswer]]], Callable[[RawCall[Query]], Awaitable[RawAnswer]]
+    ]:
+        """Register the handler of an endpoint of form `raw`; it bounds what it reads itself."""
+        return self._register(endpoint)
+
     def foreign(
         self, endpoint: Endpoint[Any, Any, Any]
     ) -> Callable[
@@ -148,10 +175,15 @@ def _build(
     decoder = msgspec.json.Decoder(endpoint.body)
 
     async def handle(request: ContractRequest, **given: Any) -> Any:
+        path = {name: _checked(name, given[name]) for name in endpoint.parameters}
+        query = decode_query(request, endpoint)
+        if endpoint.form == "raw":
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            return _answered(endpoint, await handler(RawCall(query, path, headers, request.stream())))
         call = Call(
             body=given["data"] if "data" in given else Nothing(),
-            query=decode_query(request, endpoint),
-            path={name: _checked(name, given[name]) for name in endpoint.parameters},
+            query=query,
+            path=path,
             caller=request.state.caller,
             last_event_id=request.headers.get("last-event-id", ""),
         )
@@ -168,7 +200,7 @@ def _build(
         summary=endpoint.summary,
         status_code=200,
         request_class=ContractRequest,
-        request_max_body_size=endpoint.body_bytes_max,
+        request_max_body_size=None if endpoint.form == "raw" else endpoint.body_bytes_max,
         opt={"decoder": decoder, "endpoint": endpoint},
         exclude_from_auth=True,
     )(handle)
@@ -185,6 +217,7 @@ def _sign(handle: Any, endpoint: Endpoint[Any, Any, Any]) -> None:
         "events": ServerSentEvent,
         "lines": Stream,
         "bytes": Response[bytes],
+        "raw": Stream,
         "foreign": Response[bytes],
     }[endpoint.form]
     parameters = [
@@ -231,7 +264,7 @@ def _answered(endpoint: Endpoint[Any, Any, Any], answer: Any) -> Any:
         case "json":
             return success(answer)
         case "events":
-            return ServerSentEvent(_messages(answer))
+            return ServerSentEvent(sent_messages(answer))
         case "lines":
             return Stream(answer, media_type="application/x-ndjson")
         case "bytes":
@@ -240,11 +273,13 @@ def _answered(endpoint: Endpoint[Any, Any, Any], answer: Any) -> Any:
                 "X-Content-Type-Options": "nosniff",
             }
             return Response(answer.content, media_type=answer.media_type, headers=headers)
+        case "raw":
+            return Stream(answer.chunks, media_type=answer.media_type, headers={"Cache-Control": "no-cache"})
         case "foreign":
             raise TypeError(f"{endpoint.name} is answered by its own handler")
 
 
-async def _messages(events: AsyncIterator[StreamEvent]) -> AsyncIterator[ServerSentEventMessage]:
+async def sent_messages(events: AsyncIterator[StreamEvent]) -> AsyncIterator[ServerSentEventMessage]:
     """Yield the events, and a comment at the start and whenever none came for a while.
 
     The first comment tells a follower that it misses nothing from here on, the others notice dead peers.

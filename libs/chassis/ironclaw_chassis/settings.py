@@ -1,7 +1,8 @@
 """Settings: one frozen struct a service, read once from the environment.
 
 A field `lease_seconds` of the worker is read from `IRONCLAW_WORKER_LEASE_SECONDS`, else from its shared name
-in `SHARED`. An `IRONCLAW_*` name that nothing reads is an error, so that a misspelt one is not ignored.
+in `SHARED`. A secret may also stand in a file that the name with `_FILE` behind it names, as containers are
+given theirs. An `IRONCLAW_*` name that nothing reads is an error, so that a misspelt one is not ignored.
 """
 
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ SHARED: dict[str, str] = {
     "sandbox": "IRONCLAW_SANDBOX",
     "heartbeat_seconds": "IRONCLAW_HEARTBEAT_SECONDS",
     "poi_required": "IRONCLAW_POI_REQUIRED",
+    "policy_autopromote": "IRONCLAW_POLICY_AUTOPROMOTE",
     "signing_secret": "MILESTONE_SIGNING_SECRET",
     "signing_secret_file": "MILESTONE_SIGNING_SECRET_FILE",
 }
@@ -47,6 +49,9 @@ FOREIGN_NAMES = frozenset({"IRONCLAW_API_KEY", "IRONCLAW_URL"})
 
 ADDRESS_NAMES: dict[Service, str] = {service: f"IRONCLAW_{service.value.upper()}_URL" for service in Service}
 """Service → the name that says where it listens, when not on this machine's own port."""
+
+FILE_SUFFIX = "_FILE"
+_SECRET_BYTES_MAX = 64 * 1024
 
 S = TypeVar("S", bound="ServiceSettings")
 
@@ -102,22 +107,48 @@ def variable_names(service: Service, kind: type[ServiceSettings]) -> dict[str, t
     return names
 
 
+def file_names(service: Service, kind: type[ServiceSettings]) -> dict[str, str]:
+    """Return, for each variable that holds a secret, the one that names a file with it instead."""
+    fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    return {
+        name: name + FILE_SUFFIX
+        for field, group in variable_names(service, kind).items()
+        if fields[field] is Secret
+        and field + FILE_SUFFIX.lower() not in fields  # a service may read it itself
+        for name in group
+    }
+
+
 def read_settings(kind: type[S], service: Service, environ: Mapping[str, str]) -> S:
     """Read a service's settings. Raises `SettingsError` naming the variable that is wrong or unknown."""
     names = variable_names(service, kind)
+    files = file_names(service, kind)
     known = {name for group in names.values() for name in group} | set(SHARED.values()) | FOREIGN_NAMES
-    known |= set(ADDRESS_NAMES.values())
+    known |= set(ADDRESS_NAMES.values()) | set(files.values())
     others = tuple(f"{PREFIX}{other.value.upper()}_" for other in Service if other is not service)
     for name in environ:
         if name.startswith(PREFIX) and name not in known and not name.startswith(others):
             raise SettingsError(f"{name} is set, but no setting has that name; see docs/settings.md")
     values = {
-        field: environ[name]
+        field: value
         for field, group in names.items()
         for name in reversed(group)
-        if environ.get(name, "") != ""
+        if (value := environ.get(name, "") or _from_file(environ, files.get(name)))
     }
     try:
         return msgspec.convert(values, kind, strict=False, dec_hook=_decode_secret)
     except msgspec.ValidationError as error:
         raise SettingsError(f"settings of {service}: {error}; see docs/settings.md") from error
+
+
+def _from_file(environ: Mapping[str, str], name: str | None) -> str:
+    """Return the secret in the file that a variable names; empty when the variable is not set."""
+    path = environ.get(name, "") if name else ""
+    if not path:
+        return ""
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(_SECRET_BYTES_MAX)
+        return raw.decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}: {path} cannot be read ({error}); see docs/settings.md") from error

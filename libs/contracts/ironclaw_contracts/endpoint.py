@@ -11,9 +11,9 @@ Query = TypeVar("Query")
 Answer = TypeVar("Answer")
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
-Form = Literal["json", "events", "lines", "bytes", "foreign"]
-"""What an endpoint answers: an envelope, server-sent events, JSON lines, the bytes of a file, or
-what a contract of others says, headers, body and all."""
+Form = Literal["json", "events", "lines", "bytes", "foreign", "raw"]
+"""What an endpoint answers: an envelope, server-sent events, JSON lines, the bytes of a file,
+what a contract of others says, headers, body and all, or bytes for bytes as they come, both ways."""
 
 Caller = Service | Role
 ANYONE: frozenset[Caller] = frozenset()

@@ -31,9 +31,9 @@ class Health(Struct, frozen=True):
     status: Literal["ok"]
     version: str
     uptime_seconds: float
-    facts: dict[str, str] = field(default_factory=dict[str, str])
     last_heartbeat: HeartbeatSent | None = None
     last_ack: AckSeen | None = None
+    facts: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Readiness(Struct, frozen=True):

@@ -22,8 +22,9 @@ from ironclaw_chassis.settings import ADDRESS_NAMES, PREFIX
 from ironclaw_contracts.endpoints.openclawdbot_proof import Registration
 from ironclaw_contracts.enums import SERVICE_PORTS, Service
 from ironclaw_contracts.poi.envelopes import ROLE_OF
+from ironclaw_fleet.databases import WITH_DATABASE, MigrationFailed, migrate_service, prepare_databases
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
-from ironclaw_fleet.embedded.roles import ServiceUrls, ensure_database, ensure_roles
+from ironclaw_fleet.embedded.roles import ServiceUrls
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
 from ironclaw_fleet.ports import free_port, is_free, is_ready
 from ironclaw_fleet.process import ProcessSpec, ProcessState
@@ -41,13 +42,8 @@ SERVICES: tuple[Service, ...] = (
     Service.DUTY_OFFICER,
     Service.SENTINEL,
     Service.OPENCLAWDBOT,
+    Service.LEARNING,
     Service.API_GATEWAY,
-)
-WITH_DATABASE = frozenset(
-    {
-        *(Service.LEDGER, Service.API_GATEWAY, Service.CO, Service.INTEGRATION),
-        *(Service.OPENCLAWDBOT, Service.DUTY_OFFICER),
-    }
 )
 WITH_REDIS = frozenset(
     {Service.API_GATEWAY, Service.CO, Service.WORKER, Service.DUTY_OFFICER, Service.SENTINEL}
@@ -62,7 +58,6 @@ _MODEL_NAMES = (
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _ADDRESSES = frozenset(ADDRESS_NAMES.values())
 _EXTRA_WORKER_PORTS = 100
-_MIGRATION_SECONDS = 60
 
 T = TypeVar("T")
 
@@ -114,7 +109,7 @@ class LocalFleet:
         async with _together() as together:
             for service in WITH_DATABASE:
                 together(self._migrate(service, urls[service].owner))
-        for service in SERVICES:
+        for service in self._services():
             self.supervisor.add(self._service(service, urls.get(service), redis_url))
         for number in range(1, self._options.workers):
             self.supervisor.add(self._service(Service.WORKER, None, redis_url, number))
@@ -128,7 +123,7 @@ class LocalFleet:
         await self.supervisor.stop()
 
     def _check_ports(self) -> None:
-        ports = {service.value: self._port(service) for service in SERVICES}
+        ports = {service.value: self._port(service) for service in self._services()}
         ports |= {_worker_name(n): self._worker_port(n) for n in range(1, self._options.workers)}
         for service, port in ports.items():
             if not is_free(port):
@@ -167,11 +162,7 @@ class LocalFleet:
         """Return how each service with tables reaches its own schema."""
         given = self._environ.get("DATABASE_URL")
         try:
-            database = await ensure_database(given or await self._embedded_postgres())
-            return {
-                service: await ensure_roles(database, service.value, self.state.keys)
-                for service in sorted(WITH_DATABASE)
-            }
+            return await prepare_databases(given or await self._embedded_postgres(), self.state.keys)
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise StartFailed(
                 f"{'DATABASE_URL' if given else 'the embedded PostgreSQL'} cannot be used"
@@ -200,26 +191,10 @@ class LocalFleet:
         return valkey.url
 
     async def _migrate(self, service: Service, owner_url: str) -> None:
-        env = self._environment(service) | {f"{PREFIX}{service.value.upper()}_MIGRATE_URL": owner_url}
-        process = await asyncio.create_subprocess_exec(
-            *_module(service),
-            "migrate",
-            env=env,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
         try:
-            async with asyncio.timeout(_MIGRATION_SECONDS):
-                said, _ = await process.communicate()
-        except TimeoutError as error:
-            raise StartFailed(
-                f"the migrations of {service} took more than {_MIGRATION_SECONDS} s; who holds its tables?"
-            ) from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-        if process.returncode != 0:
-            raise StartFailed(f"the migrations of {service} failed: {said.decode(errors='replace')[-2000:]}")
+            await migrate_service(service, owner_url, self._environment(service))
+        except MigrationFailed as error:
+            raise StartFailed(str(error)) from error
 
     def _service(
         self, service: Service, urls: ServiceUrls | None, redis_url: str, number: int = 0
@@ -271,6 +246,10 @@ class LocalFleet:
             "IRONCLAW_PORT_BASE": str(self._options.port_base),
             "PYTHONUNBUFFERED": "1",
         }
+
+    def _services(self) -> list[Service]:
+        """Return what runs here: without workers of our own, units are on other machines."""
+        return [s for s in SERVICES if self._options.workers > 0 or s is not Service.WORKER]
 
     def _port(self, service: Service) -> int:
         return self._options.port_base + SERVICE_PORTS[service] - SERVICE_PORTS[Service.API_GATEWAY]

@@ -2,7 +2,8 @@
 
 from ironclaw_contracts.artifacts import OPERATIONAL_FILES
 from ironclaw_git.archive import Archived, archive
-from ironclaw_git.checkout import WorktreeStatus, commit_all, status
+from ironclaw_git.checkout import WorktreeStatus, commit_all, follow_branch, status
+from ironclaw_git.copying import begin_at
 from ironclaw_git.errors import (
     DirtyCheckout,
     GitError,
@@ -10,6 +11,7 @@ from ironclaw_git.errors import (
     NotARepository,
     Occupied,
     OutputTooLarge,
+    RemoteRefused,
     StaleRef,
     UnknownObject,
     UnsafeConfig,
@@ -36,9 +38,11 @@ from ironclaw_git.names import (
 from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, NewBlobs
 from ironclaw_git.paths import check_relative_path, contained
 from ironclaw_git.promotion import promote
+from ironclaw_git.remote import Remote, fetch_worktree, push_branch
 from ironclaw_git.repository import Repository
 from ironclaw_git.run import GitResult, run_git
 from ironclaw_git.salvage import archive_by_ref, salvage, salvage_by_ref
+from ironclaw_git.transport import GitService, advertise, exchange
 from ironclaw_git.trees import commit_changed, export_tree, join
 from ironclaw_git.worktree import (
     Worktree,
@@ -60,6 +64,7 @@ __all__ = [
     "FileEntry",
     "GitError",
     "GitResult",
+    "GitService",
     "GitTimeout",
     "Kept",
     "Merged",
@@ -68,6 +73,8 @@ __all__ = [
     "Occupied",
     "OutputTooLarge",
     "Person",
+    "Remote",
+    "RemoteRefused",
     "Repository",
     "StaleRef",
     "UnknownObject",
@@ -79,9 +86,11 @@ __all__ = [
     "WorktreeStatus",
     "WouldLoseWork",
     "add_worktree",
+    "advertise",
     "archive",
     "archive_by_ref",
     "archive_ref",
+    "begin_at",
     "check_attempt",
     "check_branch",
     "check_id",
@@ -94,7 +103,10 @@ __all__ = [
     "contains_all",
     "delete_branch",
     "drop_merged",
+    "exchange",
     "export_tree",
+    "fetch_worktree",
+    "follow_branch",
     "foresee",
     "join",
     "kept_refs",
@@ -102,6 +114,7 @@ __all__ = [
     "order_branch",
     "parse_order_branch",
     "promote",
+    "push_branch",
     "remove_worktree",
     "run_git",
     "salvage",

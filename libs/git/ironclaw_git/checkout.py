@@ -15,12 +15,13 @@ from ironclaw_git.errors import NotARepository, StaleRef, UnknownObject, UnsafeP
 from ironclaw_git.hardened import git
 from ironclaw_git.layout import Layout, locate
 from ironclaw_git.locks import exclusive
-from ironclaw_git.names import IRONCLAW, Person, check_message, check_person
+from ironclaw_git.names import IRONCLAW, Person, check_message, check_person, check_sha
 from ironclaw_git.paths import check_relative_path, shown
 from ironclaw_git.repository import Repository, commit_tree
 
 # No git of ours runs in the worktree while its lock is held, so an older index.lock is a crash's.
 _STALE_LOCK_SECONDS = 60.0
+_FOLLOW_SECONDS = 300.0
 
 
 class WorktreeStatus(Struct, frozen=True):
@@ -141,3 +142,19 @@ def _drop_stale_lock(lock: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         if time.time() - lock.lstat().st_mtime > _STALE_LOCK_SECONDS:
             lock.unlink()
+
+
+async def follow_branch(path: str | Path, commit: str, repo: Repository) -> None:
+    """Bring a worktree to the commit that its branch was moved to from elsewhere.
+
+    What was in the way is lost: only for a worktree in which nobody works. Raises `StaleRef` when its
+    branch stands on another commit.
+    """
+    check_sha(commit)
+    layout = worktree_layout(path, repo)
+    async with exclusive(layout.git_dir):
+        _drop_stale_lock(layout.git_dir / "index.lock")
+        head = (await git(layout, "rev-parse", "--verify", "HEAD")).line
+        if head != commit:
+            raise StaleRef(f"{path}: its branch stands on {head}, not on {commit}")
+        await git(layout, "reset", "-q", "--hard", commit, timeout=_FOLLOW_SECONDS)

@@ -9,6 +9,7 @@
     ├── NotARepository       there is no repository (or no worktree of it) at the path
     ├── UnknownObject        no such commit, ref or file
     ├── StaleRef             a compare-and-swap lost: the ref moved meanwhile
+    ├── RemoteRefused        another machine's repository was reached and said no
     ├── Occupied             the path or branch is already used for something else
     └── WouldLoseWork        the action would destroy work that is kept nowhere else
         └── DirtyCheckout    the user's checkout of the mainline has changes in the way
@@ -69,6 +70,10 @@ class UnknownObject(GitError):
 
 class StaleRef(GitError):
     """A compare-and-swap lost: the ref has another value than expected. Read it again and redo the work."""
+
+
+class RemoteRefused(GitError):
+    """Another machine's repository was reached and refused: trying again will not help."""
 
 
 class Occupied(GitError):

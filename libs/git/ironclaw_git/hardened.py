@@ -79,7 +79,8 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return found.st_ctime_ns, found.st_ino, found.st_size
 
 
-def _variables(layout: Layout) -> dict[str, str]:
+def repository_variables(layout: Layout) -> dict[str, str]:
+    """Return the variables that bind git to this repository, so that nothing is discovered."""
     variables = {"GIT_DIR": str(layout.git_dir)}
     if layout.work_tree is None:
         return {**variables, "GIT_IMPLICIT_WORK_TREE": "0"}
@@ -94,7 +95,7 @@ async def _settings(layout: Layout, cwd: Path) -> Settings:
     listed = await run_git(
         cwd,
         *("config", "--list", "-z", "--show-scope", "--no-includes"),
-        env_extra=_variables(layout),
+        env_extra=repository_variables(layout),
         max_output=_CONFIG_BYTES_MAX,
     )
     fields = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
@@ -106,10 +107,15 @@ async def _settings(layout: Layout, cwd: Path) -> Settings:
     return settings
 
 
+async def hardened_settings(layout: Layout) -> Settings:
+    """Return the settings that make this repository's own configuration harmless."""
+    return await _settings(layout, layout.work_tree or layout.git_dir)
+
+
 async def hardened_environment(layout: Layout) -> dict[str, str]:
     """Return the variables that bind git to this repository and make its configuration harmless."""
-    settings = await _settings(layout, layout.work_tree or layout.git_dir)
-    variables = _variables(layout)
+    settings = await hardened_settings(layout)
+    variables = repository_variables(layout)
     return {**variables, **settings_variables(FIXED_SETTINGS + settings)} if settings else variables
 
 

@@ -79,13 +79,13 @@ async def run_git(
     try:
         async with asyncio.timeout(timeout):
             (stdout, truncated), stderr, _ = await asyncio.gather(
-                _read(process, max_output), _read_tail(process), _feed(process, input)
+                _read(process, max_output), read_tail(process), _feed(process, input)
             )
             returncode = await process.wait()
     except TimeoutError as problem:
         raise GitTimeout(f"git {args[0]} did not end within {timeout:g} s", command=args) from problem
     finally:
-        await _end(process)
+        await end_process(process)
     result = GitResult(stdout, stderr, returncode, truncated)
     if truncated and not truncate:
         raise OutputTooLarge(f"git {args[0]} answered more than {max_output} bytes", command=args)
@@ -119,7 +119,8 @@ async def _read(process: asyncio.subprocess.Process, max_output: int) -> tuple[b
     return bytes(kept[:max_output]), truncated
 
 
-async def _read_tail(process: asyncio.subprocess.Process) -> str:
+async def read_tail(process: asyncio.subprocess.Process) -> str:
+    """Read standard error to its end and return what was said last."""
     stream, kept = process.stderr, b""
     while stream is not None and (chunk := await stream.read(_CHUNK_BYTES)):
         kept = (kept + chunk)[-_STDERR_BYTES_KEPT:]
@@ -142,7 +143,7 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
         os.killpg(process.pid, number)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def end_process(process: asyncio.subprocess.Process) -> None:
     """End the process group if it still runs: politely, then not."""
     if process.returncode is not None:
         return
@@ -159,4 +160,4 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 async def _gone(process: asyncio.subprocess.Process) -> None:
     async with asyncio.timeout(_GRACE_SECONDS):
-        await asyncio.gather(_read(process, 0), _read_tail(process), process.wait())
+        await asyncio.gather(_read(process, 0), read_tail(process), process.wait())

@@ -17,7 +17,7 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
 
     signing_secret: Secret = Secret("")
     signing_secret_file: str = ""
-    redis_url: str = "redis://127.0.0.1:6379"
+    redis_url: Secret = Secret("redis://127.0.0.1:6379")
     default_theater: str = "main"
     model_base_url: str = DEFAULT_BASE_URL
     model_name: str = DEFAULT_MODEL

@@ -34,7 +34,7 @@ def compose(settings: Settings) -> Litestar:
     """Build the application."""
     client = ServiceClient(Identity.load(Service.DUTY_OFFICER, settings.keys), Addresses(settings))
     ledger = LedgerClient(client)
-    queue = ArqQueue(settings.redis_url)
+    queue = ArqQueue(settings.redis_url.reveal())
     lead = Leadership(client, settings.lead_seconds)
     others = [service for service in ALL if service is not Service.DUTY_OFFICER]
     patroller = assemble(client, ledger, queue, lead, settings.limits, others, settings.garrison_id)

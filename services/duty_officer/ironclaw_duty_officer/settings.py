@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from ironclaw_chassis.secret import Secret
 from ironclaw_chassis.settings import DatabaseSettings
 from ironclaw_patrol.assembly import PatrolLimits
 from ironclaw_patrol.breaker import BreakerLimits
@@ -15,7 +16,7 @@ Positive = Annotated[float, Meta(gt=0)]
 class Settings(DatabaseSettings, frozen=True, kw_only=True):
     """What the duty officer reads from the environment; the table is in docs/settings.md."""
 
-    redis_url: str = "redis://127.0.0.1:6379"
+    redis_url: Secret = Secret("redis://127.0.0.1:6379")
     patrol_seconds: Positive = 15.0
     watch_seconds: Positive = 1.0
     lease_seconds: Annotated[int, Meta(ge=1)] = 8

@@ -74,7 +74,7 @@ def compose(settings: Settings) -> Litestar:
         build_routes(parts, reconciler),
         ServiceAuthenticator(TokenVerifier.load(Service.INTEGRATION, settings.keys)),
         lifespan=lifespan,
+        node=ServiceNode(Service.INTEGRATION, settings),
         checks={"database": parts.ping},
         facts=parts.facts,
-        node=ServiceNode(Service.INTEGRATION, settings),
     )

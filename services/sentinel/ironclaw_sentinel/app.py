@@ -34,7 +34,7 @@ def compose(settings: Settings) -> Litestar:
         )
     client = ServiceClient(Identity.load(Service.SENTINEL, settings.keys), Addresses(settings))
     ledger = LedgerClient(client)
-    queue = ArqQueue(settings.redis_url)
+    queue = ArqQueue(settings.redis_url.reveal())
     failover = _failover(settings, client, ledger, queue) if settings.failover else None
     escalations = Escalations(ledger, settings.garrison_id)
     auditor = Auditor(ledger, escalations, failover, settings.audit_limits)

@@ -16,7 +16,7 @@ from ironclaw_sentinel.audit import AuditLimits
 class Settings(ServiceSettings, frozen=True, kw_only=True):
     """What the sentinel reads from the environment; the table is in docs/settings.md."""
 
-    redis_url: str = "redis://127.0.0.1:6379"
+    redis_url: Secret = Secret("redis://127.0.0.1:6379")
     audit_seconds: Annotated[float, Meta(gt=0)] = 15.0
     tick_age_seconds_max: Annotated[float, Meta(gt=0)] = 45.0
     backlog_per_minute_max: Annotated[float, Meta(gt=0)] = 20.0

@@ -8,13 +8,16 @@ from litestar import Litestar
 from ironclaw_chassis.app import create_app
 from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.client import Addresses, ServiceClient
-from ironclaw_chassis.identity import Identity, TokenVerifier
+from ironclaw_chassis.identity import Identity, TokenVerifier, load_private_key
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.reconciler import background, forever
 from ironclaw_contracts.enums import Service
 from ironclaw_vault.files import Files
 from ironclaw_vault.janitor import Janitor, Retention
+from ironclaw_vault.remote.grants import GrantTokens
+from ironclaw_vault.remote.routes import add_remote_routes
+from ironclaw_vault.remote.work import RemoteWork
 from ironclaw_vault.routes import build_routes
 from ironclaw_vault.salvage import Salvages
 from ironclaw_vault.settings import Settings
@@ -28,6 +31,8 @@ def compose(settings: Settings) -> Litestar:
     ledger = LedgerClient(client)
     theaters = Theaters(settings.root_path, settings.allowed_root_paths)
     worktrees = Worktrees(theaters, ledger)
+    tokens = GrantTokens(load_private_key(settings.keys / f"{Service.VAULT.value}.key"))
+    remote_work = RemoteWork(theaters, ledger, tokens, settings.push_bytes_max)
     retention = Retention(settings.worktree_retention_seconds, settings.archive_retention_days)
     janitor = Janitor(theaters, worktrees, ledger, retention)
 
@@ -37,8 +42,10 @@ def compose(settings: Settings) -> Litestar:
         async with client, background(tidying):
             yield
 
+    routes = build_routes(theaters, worktrees, Files(theaters), Salvages(theaters, ledger))
+    add_remote_routes(routes, remote_work)
     return create_app(
-        build_routes(theaters, worktrees, Files(theaters), Salvages(theaters, ledger)),
+        routes,
         ServiceAuthenticator(TokenVerifier.load(Service.VAULT, settings.keys)),
         lifespan=lifespan,
         node=ServiceNode(Service.VAULT, settings),

@@ -17,6 +17,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     root: str = ""
     allowed_roots: str = ""
     janitor_seconds: Annotated[float, Meta(gt=0)] = 60.0
+    push_bytes_max: Annotated[int, Meta(ge=1)] = 512 * 1024 * 1024
     worktree_retention_seconds: Annotated[int, Meta(ge=0)] = 60
     archive_retention_days: Annotated[int, Meta(ge=0)] = 30
 

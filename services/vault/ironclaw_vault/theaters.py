@@ -32,7 +32,7 @@ class Theaters:
     """Opens theaters; repositories stay open for the life of the process, since they hold no resources."""
 
     def __init__(self, root: Path, allowed_roots: list[Path]) -> None:
-        self._root = root
+        self.root = root
         self._allowed_roots = allowed_roots
         self._open: dict[str, tuple[TheaterRecord, Repository]] = {}
         self._lock = asyncio.Lock()
@@ -41,9 +41,13 @@ class Theaters:
         """Make or open a theater; the same request again answers the same.
 
         Raises `Conflict` when the theater exists on another repository, `Forbidden` for a path outside the
-        allow-list, `BadRequest` for one that holds no repository.
+        allow-list, `BadRequest` for one that holds no repository, or for wishes that exclude each other.
         """
-        places = places_of(self._root, request.theater_id)
+        if (request.copy_of is None) != (request.commit is None):
+            raise BadRequest("copy_of and commit go together: which theater, and which commit of it")
+        if request.copy_of is not None and (request.repo_path or request.import_path):
+            raise BadRequest("copy_of: a copy has no repo_path and no import_path")
+        places = places_of(self.root, request.theater_id)
         async with self._lock:
             if places.record.exists():
                 record, _ = await self._load(request.theater_id)
@@ -69,7 +73,7 @@ class Theaters:
 
     async def listed(self) -> api.Theaters:
         """Return every theater, by id."""
-        folder = self._root / "theaters"
+        folder = self.root / "theaters"
         names = (
             sorted(f.name for f in folder.iterdir() if (f / "theater.json").exists())
             if folder.exists()
@@ -83,11 +87,11 @@ class Theaters:
 
     def places(self, theater_id: str) -> TheaterPlaces:
         """Return a theater's folders."""
-        return places_of(self._root, theater_id)
+        return places_of(self.root, theater_id)
 
     async def _load(self, theater_id: str) -> tuple[TheaterRecord, Repository]:
         if theater_id not in self._open:
-            path = places_of(self._root, theater_id).record
+            path = places_of(self.root, theater_id).record
             if not path.exists():
                 raise NotFound(f"there is no theater {theater_id!r}")
             record = msgspec.json.decode(path.read_bytes(), type=TheaterRecord)
@@ -97,11 +101,17 @@ class Theaters:
     async def _create(self, places: TheaterPlaces, request: api.TheaterRequest) -> None:
         source = self._allowed(request.import_path) if request.import_path is not None else None
         places.folder.mkdir(parents=True, exist_ok=True)
+        origin = (await self._load(request.copy_of))[1] if request.copy_of is not None else None
         # A repository without its record is what a crash left of an earlier creation: begin again.
         await asyncio.to_thread(shutil.rmtree, places.repository, True)
         repository = await Repository.create(places.repository, _DEFAULT_MAINLINE)
         if source is not None:
             await self._import(repository, places, source)
+        if origin is not None and request.commit is not None:
+            try:
+                await ironclaw_git.begin_at(repository, origin, request.commit)
+            except ironclaw_git.GitError as error:
+                raise BadRequest(f"copy_of {request.copy_of}: {error}") from error
         self._write(
             places, TheaterRecord(request.theater_id, str(places.repository), _DEFAULT_MAINLINE, owned=True)
         )

@@ -24,12 +24,14 @@ from ironclaw_worker.routes import build_routes
 from ironclaw_worker.settings import Settings
 from ironclaw_worker.unit import Unit
 from ironclaw_worker.workbench import Toolbox, Workbench, find_sandbox
+from ironclaw_worker.workspace import FetchedWorkspace, SharedWorkspace
 
 
 def compose(settings: Settings) -> Litestar:
     """Build the application. Raises `SettingsError` when this machine has not the sandbox asked for."""
-    client = ServiceClient(Identity.load(Service.WORKER, settings.keys), Addresses(settings))
-    queue = ArqQueue(settings.redis_url)
+    addresses = Addresses(settings)
+    client = ServiceClient(Identity.load(Service.WORKER, settings.keys), addresses)
+    queue = ArqQueue(settings.redis_url.reveal())
     model = open_model(settings, client)
     executor: Executor = ModelExecutor(model, settings.model_name) if model.available else OfflineExecutor()
     leases = LeaseKeeper(
@@ -38,16 +40,22 @@ def compose(settings: Settings) -> Litestar:
     )
     found = find_sandbox(settings.sandbox)
     workbench = Workbench(client, found, Toolbox(settings.tool_folders))
+    fetched = (
+        FetchedWorkspace(client, addresses, settings.worktrees_path)
+        if settings.worktrees == "fetched"
+        else None
+    )
     unit = Unit(
         LedgerClient(client),
         executor,
         [CommandExecutor(workbench), AgentExecutor(model, settings.model_name, workbench)],
         leases,
+        fetched or SharedWorkspace(),
         lease_seconds=settings.lease_seconds,
         garrison_id=settings.garrison_id,
     )
     consumer = Consumer(
-        unit, settings.redis_url, units_max=settings.units_max, poll_seconds=settings.poll_seconds
+        unit, settings.redis_url.reveal(), units_max=settings.units_max, poll_seconds=settings.poll_seconds
     )
 
     node = ServiceNode(Service.WORKER, settings)
@@ -60,6 +68,8 @@ def compose(settings: Settings) -> Litestar:
             await stack.enter_async_context(client)
             await stack.enter_async_context(queue)
             stack.push_async_callback(model.aclose)
+            if fetched is not None:
+                await fetched.clear_leftovers()
             await stack.enter_async_context(leases.running())
             await stack.enter_async_context(background(consumer.run()))
             yield
@@ -69,6 +79,6 @@ def compose(settings: Settings) -> Litestar:
         ServiceAuthenticator(TokenVerifier.load(Service.WORKER, settings.keys)),
         lifespan=lifespan,
         checks={"queue": queue.ping},
-        facts=lambda: {"sandbox": str(found)},
         node=node,
+        facts=lambda: {"sandbox": str(found)},
     )

@@ -1,7 +1,8 @@
 """Settings of the worker."""
 
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -21,10 +22,14 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     """What the worker reads from the environment; the table is in docs/settings.md.
 
     `tools` are folders, separated by commas, whose programs commands may find.
+
+    `worktrees` says where units work: in the vault's own, which this machine then shares, or in ones that
+    they fetch from the vault over HTTP and push back.
     """
 
-    redis_url: str = "redis://127.0.0.1:6379"
+    redis_url: Secret = Secret("redis://127.0.0.1:6379")
     units_max: int = 4
+    worktrees: Literal["shared", "fetched"] = "shared"
     poll_seconds: float = 0.01
     lease_seconds: Annotated[int, Meta(ge=1)] = 8
     silence_seconds: Annotated[float, Meta(gt=1)] = 30.0
@@ -42,3 +47,8 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     def tool_folders(self) -> list[Path]:
         """The folders of `tools`, as they are named: programs find their parts beside them."""
         return [Path(part.strip()) for part in self.tools.split(",") if part.strip()]
+
+    @property
+    def worktrees_path(self) -> Path:
+        """Where fetched worktrees lie while their units work: a folder of this process's own."""
+        return (Path(self.home) / "worktrees" / str(os.getpid())).absolute()

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from pathlib import Path
 
 import structlog
 
@@ -25,6 +24,7 @@ from ironclaw_worker.executor import Assignment, Executor, TreeExecutor, WorkFai
 from ironclaw_worker.lease import Hold, LeaseKeeper, LeaseTaken
 from ironclaw_worker.material import BadMaterial
 from ironclaw_worker.report import completion_events, unit_event
+from ironclaw_worker.workspace import Place, Workspace
 
 log = structlog.get_logger()
 
@@ -41,6 +41,7 @@ class Unit:
         writer: Executor,
         tree_executors: list[TreeExecutor],
         leases: LeaseKeeper,
+        workspace: Workspace,
         *,
         lease_seconds: int,
         garrison_id: str,
@@ -50,6 +51,7 @@ class Unit:
         self._writer = writer
         self._tree_executors = {executor.name: executor for executor in tree_executors}
         self._leases = leases
+        self._workspace = workspace
         self._lease_seconds = lease_seconds
         self._garrison_id = garrison_id
 
@@ -104,9 +106,10 @@ class Unit:
         """Return the events that report the outcome, good or bad."""
         order = snapshot.order
         seconds = order.constraints.budget_seconds
+        place: Place | None = None
         try:
-            async with asyncio.timeout(seconds):
-                return await self._deliver(snapshot, job, unit_id, hold)
+            async with asyncio.timeout(seconds), self._workspace.opened(job, unit_id) as place:
+                return await self._deliver(snapshot, job, unit_id, hold, place)
         except TimeoutError:
             cause, reason = Cause.TASK, f"the budget of {seconds} s is spent"
         except (ModelError, WorkFailed) as error:
@@ -116,7 +119,7 @@ class Unit:
         except BadMaterial as error:
             cause, reason = Cause.TASK, str(error)
         except (ironclaw_git.GitError, OSError) as error:
-            standing = await asyncio.to_thread(Path(job.worktree_path).is_dir)
+            standing = place is not None and await asyncio.to_thread(place.path.is_dir)
             cause, reason = cause_of(error, worktree_stands=standing), f"{type(error).__name__}: {error}"
         log.warning(
             "attempt failed", order_id=order.order_id, attempt=job.attempt, cause=cause, reason=reason
@@ -125,13 +128,13 @@ class Unit:
         return [self._event(EventType.ORDER_FAILED, failed, order, unit_id)]
 
     async def _deliver(
-        self, order: OrderSnapshot, job: JobMessage, unit_id: str, hold: Hold
+        self, order: OrderSnapshot, job: JobMessage, unit_id: str, hold: Hold, place: Place
     ) -> list[NewEvent]:
         assignment = Assignment(
             order=order.order,
             attempt=job.attempt,
             unit_id=unit_id,
-            worktree=Path(job.worktree_path),
+            worktree=place.path,
             base_commit=order.worktree.base_commit if order.worktree else "",
             lost_attempt=_lost_attempt(order),
             progressed=hold.progressed,
@@ -142,6 +145,8 @@ class Unit:
             if changing is not None
             else await deliver_text(assignment, self._writer_of(order.order))
         )
+        hold.progressed()
+        await place.deliver(done.commit_sha)
         return completion_events(
             order.order,
             done.report,

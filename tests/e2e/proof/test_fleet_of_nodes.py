@@ -242,3 +242,21 @@ async def test_given_a_services_node_when_its_key_is_rotated_then_it_beats_on_un
     assert keys["v1"].retired_at is not None and keys["v2"].retired_at is None
     assert "every signature holds" in careful.cli("openclaw", "verify")
     assert "no node" in careful.cli("openclaw", "rotate-key", "vault", "--port", "1", code=1)
+
+
+def test_given_a_validator_when_the_published_cases_are_sent_then_it_passes_them_twice(
+    careful: FleetUnderTest,
+) -> None:
+    url = f"http://127.0.0.1:{careful.port_of(Service.OPENCLAWDBOT)}"
+    for _ in range(2):
+        outcomes = careful.cli_json("conformance", "poi", "--against", url)
+        assert [o for o in outcomes if o["fault"]] == [] and len(outcomes) >= 20
+    key = careful.state.path / "node.pem"
+    made = careful.cli("conformance", "poi", "--against", url, "--key", str(key), code=1)
+    node_id, did = made.split("node ")[1].split()[0], made.split("with ")[1].split()[0]
+    unknown = careful.cli("conformance", "poi", "--against", url, "--key", str(key), code=1)
+    assert "FAIL an intent is accepted" in unknown
+    careful.cli("openclaw", "register", node_id, "Planner", did)
+    assert "FAIL" not in careful.cli("conformance", "poi", "--against", url, "--key", str(key))
+    nowhere = careful.cli("conformance", "poi", "--against", "http://127.0.0.1:9", code=1)
+    assert "no answer" in nowhere

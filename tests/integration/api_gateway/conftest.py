@@ -81,7 +81,7 @@ class Site:
         """The gateway's settings, with changes."""
         given = {
             "database_url": Secret(self.database_url),
-            "redis_url": self.redis_url,
+            "redis_url": Secret(self.redis_url),
             "keys_dir": str(self.keys),
             "port_base": self.port_base,
             "bootstrap_key_file": str(self.secret_file),

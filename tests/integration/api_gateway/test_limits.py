@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from ironclaw_api_gateway.limits import RateLimiter
+from ironclaw_chassis.secret import Secret
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.errors import RateLimited, Unavailable
 from ironclaw_fleet.ports import free_port
@@ -97,7 +98,7 @@ async def test_given_a_spent_key_when_the_gateway_is_called_then_429_with_retry_
 async def test_given_no_valkey_when_the_gateway_is_called_then_503_with_retry_after_not_a_free_pass(
     site: Site,
 ) -> None:
-    async with site.gateway(redis_url=f"redis://127.0.0.1:{free_port()}"):
+    async with site.gateway(redis_url=Secret(f"redis://127.0.0.1:{free_port()}")):
         async with aiohttp.ClientSession() as session:
             headers = {"Authorization": f"Bearer {OPERATOR}"}
             for path in ("/keys", "/ready"):

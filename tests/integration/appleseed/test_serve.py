@@ -231,6 +231,12 @@ def test_given_no_key_when_told_to_listen_to_other_machines_then_it_does_not_sta
     assert "APPLESEED_API_KEY" in said
 
 
+def test_given_a_port_that_is_taken_when_started_then_one_line_says_so(shared: Server) -> None:
+    words = ("serve", "--config", "appleseed.toml", "--port", str(shared.port))
+    said = appleseed(*words, cwd=shared.folder, code=1)
+    assert f"127.0.0.1:{shared.port}" in said and "in use" in said
+
+
 def test_given_a_server_that_is_away_when_a_client_retries_then_it_is_delivered_once(folder: Path) -> None:
     server = Server(folder)
     client = FieldClient(f"http://127.0.0.1:{server.port}")

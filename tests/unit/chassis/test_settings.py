@@ -1,5 +1,7 @@
 """Settings are read once, strictly, and say what is wrong."""
 
+from pathlib import Path
+
 import pytest
 
 from ironclaw_chassis.secret import Secret
@@ -45,3 +47,24 @@ def test_given_a_value_of_the_wrong_type_when_read_then_the_error_names_the_fiel
 def test_given_a_secret_when_shown_then_it_does_not_show() -> None:
     secret = Secret("hunter2")
     assert "hunter2" not in f"{secret} {secret!r} {Sample(database_url=secret)}"
+
+
+def test_given_a_secret_in_a_file_when_read_then_it_is_the_files_without_its_last_newline(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "url"
+    file.write_text("postgresql://x\n")
+    found = read_settings(Sample, Service.WORKER, {"DATABASE_URL_FILE": str(file)})
+    assert found.database_url.reveal() == "postgresql://x"
+    own = {"DATABASE_URL_FILE": str(file), "IRONCLAW_WORKER_DATABASE_URL": "postgresql://own"}
+    assert read_settings(Sample, Service.WORKER, own).database_url.reveal() == "postgresql://own"
+
+
+def test_given_a_secrets_file_that_is_not_there_when_read_then_the_error_names_variable_and_file() -> None:
+    with pytest.raises(SettingsError, match="IRONCLAW_WORKER_DATABASE_URL_FILE: /nowhere/url"):
+        read_settings(Sample, Service.WORKER, {"IRONCLAW_WORKER_DATABASE_URL_FILE": "/nowhere/url"})
+
+
+def test_given_a_file_for_what_is_no_secret_when_read_then_it_is_an_unknown_name(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="IRONCLAW_HOST_FILE"):
+        read_settings(Sample, Service.WORKER, {"IRONCLAW_HOST_FILE": str(tmp_path)})

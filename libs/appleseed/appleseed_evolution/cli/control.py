@@ -23,7 +23,8 @@ def governance(*, report: Path | None = None, shown: Shown = SHOWN, place: Place
 
     Parameters
     ----------
-    report: An evolution report; the latest when it is not given.
+    report:
+        An evolution report; the latest when it is not given.
     """
     with place.workspace() as workspace:
         document = evolving.governance(workspace, report, now=datetime.now(UTC))
@@ -35,7 +36,8 @@ def review(*, report: Path | None = None, shown: Shown = SHOWN, place: Place = P
 
     Parameters
     ----------
-    report: An evolution report; the latest when it is not given.
+    report:
+        An evolution report; the latest when it is not given.
     """
     with place.workspace() as workspace:
         document = evolving.review(workspace, report, now=datetime.now(UTC))
@@ -55,10 +57,14 @@ def promote(
 
     Parameters
     ----------
-    report: An evolution report; the latest when it is not given.
-    proposal_id: Only this proposal; several times for several.
-    dry_run: Only show what would change.
-    resume_last: Apply what the last dry run selected.
+    report:
+        An evolution report; the latest when it is not given.
+    proposal_id:
+        Only this proposal; several times for several.
+    dry_run:
+        Only show what would change.
+    resume_last:
+        Apply what the last dry run selected.
     """
     if resume_last and (report or proposal_id):
         raise BadUsage("--resume-last takes report and proposals from the last dry run: leave the others out")
@@ -76,7 +82,8 @@ def rollback(*, proposal_id: str, place: Place = PLACE) -> None:
 
     Parameters
     ----------
-    proposal_id: The promoted proposal.
+    proposal_id:
+        The promoted proposal.
     """
     with place.workspace() as workspace:
         show(promoting.rollback(workspace, proposal_id, now=datetime.now(UTC)))

@@ -30,8 +30,10 @@ def route(*, task: str, metadata: Several = None, place: Place = PLACE) -> None:
 
     Parameters
     ----------
-    task: What is to be done.
-    metadata: What to keep with the session, as key=value; several times for several.
+    task:
+        What is to be done.
+    metadata:
+        What to keep with the session, as key=value; several times for several.
     """
     given = pairs(metadata, "--metadata")
     with place.workspace() as workspace:
@@ -56,15 +58,24 @@ def feedback(
 
     Parameters
     ----------
-    session_id: The session it is about.
-    task: What was to be done.
-    status: success, failure, partial, cancelled or unknown.
-    score: From 0, worst, to 1.
-    comment: In words.
-    step: A step that was taken, in order; several times for several.
-    skill: The id of a skill that was selected.
-    missing_capability: What was lacking.
-    metadata: What to keep with it, as key=value.
+    session_id:
+        The session it is about.
+    task:
+        What was to be done.
+    status:
+        success, failure, partial, cancelled or unknown.
+    score:
+        From 0, worst, to 1.
+    comment:
+        In words.
+    step:
+        A step that was taken, in order; several times for several.
+    skill:
+        The id of a skill that was selected.
+    missing_capability:
+        What was lacking.
+    metadata:
+        What to keep with it, as key=value.
     """
     given = {
         "session_id": session_id,
@@ -86,7 +97,8 @@ def ingest(*, file: Path | None = None, place: Place = PLACE) -> None:
 
     Parameters
     ----------
-    file: The payload; standard input when it is not given.
+    file:
+        The payload; standard input when it is not given.
     """
     with place.workspace() as workspace:
         show(intake.ingest(workspace, read_payload(file), now=datetime.now(UTC), new_id=_new_id))
@@ -97,7 +109,8 @@ def openclaw_import(*, file: Path | None = None, place: Place = PLACE) -> None:
 
     Parameters
     ----------
-    file: The artifact or bundle; standard input when it is not given.
+    file:
+        The artifact or bundle; standard input when it is not given.
     """
     with place.workspace() as workspace:
         show(import_payload(workspace, read_payload(file), now=datetime.now(UTC)))
@@ -114,8 +127,10 @@ def report(
 
     Parameters
     ----------
-    file: A payload; several times for several. Without one, the ledgers are read.
-    session_id: The session, when there are several.
+    file:
+        A payload; several times for several. Without one, the ledgers are read.
+    session_id:
+        The session, when there are several.
     """
     now = datetime.now(UTC)
     with place.workspace() as workspace:
@@ -145,9 +160,12 @@ def inspect(
 
     Parameters
     ----------
-    session_id: Only this session.
-    limit: How many envelopes to show, the newest.
-    write_report: Leave the audit under `reports/` in the state directory.
+    session_id:
+        Only this session.
+    limit:
+        How many envelopes to show, the newest.
+    write_report:
+        Leave the audit under `reports/` in the state directory.
     """
     with place.workspace() as workspace:
         show(reporting.inspect(workspace, session_id=session_id, limit=limit, write=write_report))

@@ -17,9 +17,12 @@ def init(path: Path | None = None, *, config: Path = DEFAULT_PATH, overwrite: Fl
 
     Parameters
     ----------
-    path: The file to write; --config when it is not given.
-    config: The configuration file.
-    overwrite: Replace a file that is there.
+    path:
+        The file to write; --config when it is not given.
+    config:
+        The configuration file.
+    overwrite:
+        Replace a file that is there.
     """
     target = path or config
     make_config(target, overwrite=overwrite)
@@ -31,7 +34,8 @@ def skills(action: Literal["list"], *, place: Place = PLACE) -> None:
 
     Parameters
     ----------
-    action: What to do with them.
+    action:
+        What to do with them.
     """
     with place.workspace() as workspace:
         for file in workspace.skills():
@@ -50,8 +54,10 @@ def serve(
 
     Parameters
     ----------
-    host: The address to listen on; that of the configuration when it is not given.
-    port: The port; that of the configuration when it is not given.
+    host:
+        The address to listen on; that of the configuration when it is not given.
+    port:
+        The port; that of the configuration when it is not given.
     """
     from appleseed_evolution.http.serving import serve as run
     from ironclaw_chassis.secret import Secret

@@ -1,6 +1,7 @@
 """`appleseed serve`: the surface as a process of its own."""
 
 import ipaddress
+import socket
 from typing import Any
 
 import structlog
@@ -19,6 +20,7 @@ from ironclaw_contracts.errors import BadRequest, Internal, NotFound, Problem
 log = structlog.get_logger()
 
 _DRAIN_SECONDS = 2
+_CONNECTIONS_MAX = 512
 
 
 def create_app(workspace: Workspace, *, api_key: Secret | None) -> Litestar:
@@ -33,16 +35,25 @@ def create_app(workspace: Workspace, *, api_key: Secret | None) -> Litestar:
 
 
 def serve(workspace: Workspace, *, host: str, port: int, api_key: Secret | None) -> None:
-    """Serve until SIGTERM or SIGINT. Raises `BadRequest` when others could write evidence without a key."""
+    """Serve until SIGTERM or SIGINT.
+
+    Raises `BadRequest` when others could write evidence without a key, `OSError` when the port is taken.
+    """
     if api_key is None and not _is_loopback(host):
         raise BadRequest(
             f"{host} can be reached from other machines: set APPLESEED_API_KEY, or listen on 127.0.0.1"
         )
     configure_logging(Service.LEARNING, "info", "json")
-    uvicorn.run(
-        create_app(workspace, api_key=api_key),
+    listening = _listen(host, port)
+    log.info(
+        "serving",
         host=host,
-        port=port,
+        port=listening.getsockname()[1],
+        state=str(workspace.state.path),
+        asks_for_key=api_key is not None,
+    )
+    config = uvicorn.Config(
+        create_app(workspace, api_key=api_key),
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -50,7 +61,21 @@ def serve(workspace: Workspace, *, host: str, port: int, api_key: Secret | None)
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
+        limit_concurrency=_CONNECTIONS_MAX,
     )
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listening = socket.socket(family, kind, protocol)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+    except OSError as error:
+        listening.close()
+        raise OSError(error.errno, error.strerror, f"{host}:{port}") from error
+    return listening
 
 
 def _render(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,18 +26,21 @@ from ironclaw_contracts.errors import Problem, TooLarge, Unavailable
 log = structlog.get_logger()
 
 _WAITING_MAX = 256
+_TIMEOUT_SECONDS = 15.0
 _RETRY_SECONDS = 1
 
 
 class Surface:
     """The HTTP calls over one workspace. With an `api_key`, callers must send it.
 
-    All work that touches the disk runs off the event loop.
+    All work that touches the disk runs in one thread of the surface's own: writers take turns anyway, and a
+    state directory that is held by another process keeps nobody else's threads waiting.
     """
 
     def __init__(self, workspace: Workspace, *, api_key: Secret | None = None) -> None:
         self.workspace = workspace
         self._api_key = api_key
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="appleseed")
         self._waiting = 0
         self._told = 0
 
@@ -77,12 +81,16 @@ class Surface:
             self._tell()
 
     async def _act(self, act: Callable[[bytes, datetime], JsonObject], body: bytes) -> JsonObject:
-        """Run blocking work off the event loop; more than a bounded number of calls does not wait."""
+        """Run blocking work off the event loop; a bounded number of calls waits, for a bounded time."""
         if self._waiting >= _WAITING_MAX:
             raise Unavailable(f"{_WAITING_MAX} calls are waiting; send it again later")
         self._waiting += 1
         try:
-            return await asyncio.to_thread(act, body, datetime.now(UTC))
+            working = asyncio.get_running_loop().run_in_executor(self._thread, act, body, datetime.now(UTC))
+            return await asyncio.wait_for(working, _TIMEOUT_SECONDS)
+        except TimeoutError:
+            # Not begun, it is dropped; begun, it may still be stored, and the same ids again are skipped.
+            raise Unavailable("the state directory is busy; send it again later") from None
         finally:
             self._waiting -= 1
 

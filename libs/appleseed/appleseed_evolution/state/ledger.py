@@ -56,18 +56,23 @@ class Ledger:
 
         Line numbers count from the first of them.
         """
+        for number, (offset, raw) in enumerate(self.read_raw(after_offset), start=1):
+            if until_offset is not None and offset > until_offset:
+                return
+            yield Line(number, offset, parse_line(raw))
+
+    def read_raw(self, after_offset: int = 0) -> Iterator[tuple[int, bytes]]:
+        """Yield where each whole line after an offset ends, and its bytes."""
         if not self.path.exists():
             return
         offset = after_offset
         with self.path.open("rb") as file:
             file.seek(offset)
-            for number, raw in enumerate(file, start=1):
+            for raw in file:
                 if not raw.endswith(b"\n"):
                     return
                 offset += len(raw)
-                if until_offset is not None and offset > until_offset:
-                    return
-                yield Line(number, offset, _parsed(raw))
+                yield offset, raw
 
     def size(self) -> int:
         """Return how many bytes the ledger has; 0 when it was never written."""
@@ -85,7 +90,7 @@ class Ledger:
             tail = os.pread(file.fileno(), os.fstat(file.fileno()).st_size - start, start)
             if not tail:
                 return None
-            if _parsed(tail) is not None:
+            if parse_line(tail) is not None:
                 os.pwrite(file.fileno(), b"\n", start + len(tail))
                 os.fsync(file.fileno())
                 return f"{self.path.name}: the last line was whole but for its line end, which was added"
@@ -97,7 +102,8 @@ class Ledger:
         return f"{self.path.name}: a torn last line of {len(tail)} bytes was set aside as {kept}"
 
 
-def _parsed(raw: bytes) -> JsonObject | None:
+def parse_line(raw: bytes) -> JsonObject | None:
+    """Return the object that a line holds; None when the line is damaged."""
     try:
         value = parse(raw, depth_max=_STORED_DEPTH_MAX)
     except BadRequest:

@@ -35,7 +35,7 @@ _INTERRUPTED = 130
 PortBase = Annotated[
     int, Parameter(env_var="IRONCLAW_PORT_BASE", validator=Number(gte=1_024, lte=_PORT_BASE_MAX))
 ]
-Workers = Annotated[int, Parameter(validator=Number(gte=1, lte=_WORKERS_MAX))]
+Workers = Annotated[int, Parameter(validator=Number(gte=0, lte=_WORKERS_MAX))]
 Lines = Annotated[int, Parameter(validator=Number(gte=0, lte=100_000))]
 
 
@@ -107,7 +107,7 @@ async def up(
     Parameters
     ----------
     port_base: Port of the gateway; the other services take those after it.
-    workers: How many worker processes to run.
+    workers: How many worker processes to run; 0 where all of them are on other machines.
     allow: Folders under which theaters may be opened on your own repositories.
     detach: Run in the background; stop it with `ironclaw down`.
     """

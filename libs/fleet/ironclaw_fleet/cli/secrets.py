@@ -1,6 +1,7 @@
-"""Secrets of this machine's fleet: `ironclaw secrets rotate`."""
+"""Secrets: `ironclaw secrets rotate` for this machine's fleet, `create` for one in containers."""
 
 import secrets as randomness
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -31,3 +32,22 @@ def rotate(*, keep: Annotated[int, Parameter(validator=Number(gte=0, lte=10))] =
     kept = [randomness.token_urlsafe(32), *present[:keep]]
     write_private(path, ",".join(kept))
     say(f"{path}: a new secret signs, {len(kept) - 1} older verify; give it to your emitters")
+
+
+@secrets.command
+def create(folder: Path, *, postgres: str = "postgres:5432", valkey: str = "valkey:6379") -> None:
+    """Make the secrets of a fleet in containers, one a file; those that are there stay as they are.
+
+    Parameters
+    ----------
+    folder: Where they lie; only you can enter it.
+    postgres: Where the containers reach PostgreSQL.
+    valkey: Where they reach Valkey.
+    """
+    from ironclaw_fleet.containersecrets import create_container_secrets
+
+    files = create_container_secrets(folder, postgres, valkey)
+    say(f"{folder}: {len(files)} files; the operator's key is {folder / 'operator.apikey'}")
+    say(
+        f"a model provider's key goes into {folder / 'model.apikey'}; without one the offline provider serves"
+    )

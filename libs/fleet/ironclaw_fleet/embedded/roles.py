@@ -17,6 +17,7 @@ from msgspec import Struct
 from ironclaw_fleet.secretfile import kept_secret
 
 DATABASE = "ironclaw"
+_LOCK_KEY = 475_660_291
 _SERVICE = re.compile(r"\A[a-z][a-z0-9_]{0,50}\Z")  # goes into SQL as a name, and `_owner` behind it
 _SCRAM_ITERATIONS = 4096  # PostgreSQL's own; the passwords are random, so more would only cost time
 
@@ -32,6 +33,8 @@ async def ensure_database(admin_url: str) -> str:
     """Create the database if it is missing and return its admin URL."""
     connection = await asyncpg.connect(admin_url, timeout=10)
     try:
+        # Two jobs at once: the second waits, and finds it there. The lock goes with the connection.
+        await connection.execute(f"select pg_advisory_lock({_LOCK_KEY})")
         if not await connection.fetchval("select 1 from pg_database where datname = $1", DATABASE):
             await connection.execute(f"create database {DATABASE}")
     finally:
@@ -52,7 +55,7 @@ async def ensure_roles(database_url: str, service: str, keys: Path) -> ServiceUr
     connection = await asyncpg.connect(database_url, timeout=10)
     try:
         async with connection.transaction():
-            await connection.execute("select pg_advisory_xact_lock(475660291)")
+            await connection.execute(f"select pg_advisory_xact_lock({_LOCK_KEY})")
             for role, password in passwords.items():
                 exists = await connection.fetchval("select 1 from pg_roles where rolname = $1", role)
                 verb = "alter" if exists else "create"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ironclaw_co.draft_plan import DraftPlan, Wish
-from ironclaw_co.playbooks import agent, call_summary, codemod, draft, drill, summarize
+from ironclaw_co.playbooks import agent, call_summary, codemod, draft, drill, replay, summarize
 from ironclaw_co.playbooks.codemod import CODEMOD
 from ironclaw_contracts.commands import AGENT
 from ironclaw_contracts.drills import DRILL
@@ -16,6 +16,7 @@ PLAYBOOKS: dict[str, Callable[[Wish], DraftPlan]] = {
     CODEMOD: codemod.plan,
     AGENT: agent.plan,
     DRILL: drill.plan,
+    replay.REPLAY: replay.plan,
 }
 
 
@@ -40,4 +41,4 @@ def needs_files(playbook: str | None, wish: Wish) -> bool:
     """Tell whether planning has to know the theater's files."""
     if playbook is None:
         return call_summary.is_asked(wish) or summarize.is_asked(wish)
-    return playbook not in {"draft", AGENT, DRILL}
+    return playbook not in {"draft", AGENT, DRILL, replay.REPLAY}

@@ -1,0 +1,43 @@
+"""`python -m ironclaw_chassis.probe [SERVICE]`: does the service of this container serve? For health checks.
+
+Exit code 0 when GET /health is answered with 200, else 1. Without an argument the service is the last word of
+process 1's command line, which is how the image starts it. Imports little, since it runs every few seconds.
+"""
+
+import http.client
+import os
+import sys
+from pathlib import Path
+
+from ironclaw_contracts.enums import SERVICE_PORTS, Service
+
+_ANSWER_SECONDS = 2.5
+
+
+def port_of(service: Service) -> int:
+    """Return the port that the service of this environment listens on."""
+    own = os.environ.get(f"IRONCLAW_{service.value.upper()}_PORT")
+    base = int(os.environ.get("IRONCLAW_PORT_BASE") or SERVICE_PORTS[Service.API_GATEWAY])
+    return int(own) if own else base + SERVICE_PORTS[service] - SERVICE_PORTS[Service.API_GATEWAY]
+
+
+def serves(port: int) -> bool:
+    """Ask for GET /health on this machine."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_ANSWER_SECONDS)
+    try:
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def main(arguments: list[str]) -> int:
+    """Return the exit code of a health check."""
+    words = arguments or Path("/proc/1/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+    return 0 if serves(port_of(Service(words[-1]))) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

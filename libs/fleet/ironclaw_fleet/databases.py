@@ -1,0 +1,66 @@
+"""The fleet's database: each service's schema and roles, and its migrations. Doing it again is harmless."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ironclaw_chassis.settings import PREFIX
+from ironclaw_contracts.enums import Service
+from ironclaw_fleet.embedded.roles import ServiceUrls, ensure_database, ensure_roles
+
+WITH_DATABASE = frozenset(
+    {
+        Service.LEDGER,
+        Service.API_GATEWAY,
+        Service.CO,
+        Service.INTEGRATION,
+        Service.DUTY_OFFICER,
+        Service.LEARNING,
+        Service.OPENCLAWDBOT,
+    }
+)
+MIGRATION_SECONDS = 60
+
+
+class MigrationFailed(Exception):
+    """The migrations of a service did not go through; the message holds what was said."""
+
+
+async def prepare_databases(admin_url: str, keys: Path) -> dict[Service, ServiceUrls]:
+    """Create the database, and a schema and roles for each service with tables; return the roles' URLs.
+
+    `admin_url` is of a user who may create databases and roles; passwords are kept under `keys`.
+    """
+    database = await ensure_database(admin_url)
+    return {service: await ensure_roles(database, service.value, keys) for service in sorted(WITH_DATABASE)}
+
+
+async def migrate_service(
+    service: Service, owner_url: str, env: Mapping[str, str], seconds: float = MIGRATION_SECONDS
+) -> str:
+    """Run a service's own migrations as the owner of its schema; return what was said.
+
+    A lock in the database lets one job at a time do it. Raises `MigrationFailed`, also when it takes more
+    than `seconds`.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", f"ironclaw_{service.value}", "migrate"),
+        env={**env, f"{PREFIX}{service.value.upper()}_MIGRATE_URL": owner_url},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            said, _ = await process.communicate()
+    except TimeoutError as error:
+        raise MigrationFailed(
+            f"the migrations of {service} took more than {seconds:g} s; who holds its tables?"
+        ) from error
+    finally:
+        if process.returncode is None:
+            process.kill()
+    text = said.decode(errors="replace")
+    if process.returncode != 0:
+        raise MigrationFailed(f"the migrations of {service} failed: {text[-2000:]}")
+    return text
