@@ -47,6 +47,19 @@ def calls(*made: tuple[str, str]) -> Turn:
     return Turn(calls=made)
 
 
+AGENT_CLI = """#!/usr/bin/python3
+# Stands for an agent CLI: asks the model that its environment names, and writes what it says.
+import json, os, pathlib, sys, urllib.request
+body = {"model": os.environ["OPENAI_MODEL"], "messages": [{"role": "user", "content": sys.argv[1]}]}
+request = urllib.request.Request(
+    os.environ["OPENAI_BASE_URL"] + "/chat/completions",
+    json.dumps(body).encode(),
+    {"Authorization": "Bearer " + os.environ["OPENAI_API_KEY"], "Content-Type": "application/json"},
+)
+answer = json.load(urllib.request.urlopen(request, timeout=10))
+pathlib.Path("answer.md").write_text(answer["choices"][0]["message"]["content"])
+print("asked with", os.environ["OPENAI_API_KEY"])
+"""
 FINISH = calls(call("finish", summary="Did it."))
 
 
@@ -69,7 +82,13 @@ def agents(open_root: Path, model: ModelServer) -> Iterator[FleetUnderTest]:
         "IRONCLAW_MODEL_CONCURRENCY": "8",
         "IRONCLAW_DUTY_OFFICER_WATCH_SECONDS": "0.3",
         "IRONCLAW_LEASE_SECONDS": "3",
+        "IRONCLAW_WORKER_TOOLS": str(open_root / "tools"),
+        "IRONCLAW_WORKER_MODEL_COMMANDS": "agent-cli",
     }
+    program = open_root / "tools" / "bin" / "agent-cli"
+    program.parent.mkdir(parents=True)
+    program.write_text(AGENT_CLI)
+    program.chmod(0o755)
     allowed = ("--allow", str(open_root / "agents-src"))
     with FleetUnderTest.started(open_root / "agents", environ, allowed) as fleet:
         yield fleet
@@ -308,6 +327,30 @@ async def test_given_a_worker_that_is_killed_mid_order_when_another_unit_goes_on
     after = model.requests[asked_before:]
     resumed = [r for r in after if any("unit before you was lost" in m["content"] for m in r["messages"])]
     assert resumed and told(resumed[0]) == ["made shop/step1.md"]
+
+
+@pytest.mark.parametrize("allowed", [True, False], ids=["network", "no network"])
+def test_given_an_agent_cli_when_run_as_a_command_then_it_reaches_the_model_only_where_policy_lets_it(
+    agents: FleetUnderTest, model: ModelServer, open_root: Path, allowed: bool
+) -> None:
+    name = f"cli-{'on' if allowed else 'off'}"
+    policy = f'[commands]\nallow = ["agent-cli"]\nnetwork = {"true" if allowed else "false"}\n'
+    repository = make_package(open_root / "agents-src" / name, 1, {".ironclaw/policy.toml": policy})
+    agents.cli("theater", "add", str(repository))
+    model.script = lambda request: Turn(text=f"You said: {request['messages'][0]['content']}")
+    command = ["agent-cli", "hello", "{paths}"]
+    said = agents.cli(
+        *("chat", "Ask", "--theater", name, "--playbook", "codemod", "--network", "--order-seconds", "60"),
+        *("--input", f"command={json.dumps(command)}", "--input", 'split=["./"]'),
+        code=0 if allowed else 1,
+    )
+    assert (repository / "answer.md").exists() is allowed
+    if allowed:
+        assert (repository / "answer.md").read_text() == "You said: hello" and "1 of 1 parts" in said
+        kept = git(repository, "log", "--all", "-p", "--format=%H", "--", "transcript.jsonl")
+        assert "asked with ***" in kept and "planted-agent-key" not in kept
+    else:
+        assert "URLError" in said or "Network is unreachable" in said or "refused" in said, said
 
 
 async def test_given_a_model_that_just_talks_when_it_is_asked_to_work_then_its_words_are_the_summary(

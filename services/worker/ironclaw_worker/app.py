@@ -23,7 +23,7 @@ from ironclaw_worker.lease import LeaseKeeper
 from ironclaw_worker.routes import build_routes
 from ironclaw_worker.settings import Settings
 from ironclaw_worker.unit import Unit
-from ironclaw_worker.workbench import Toolbox, Workbench, find_sandbox
+from ironclaw_worker.workbench import ModelEndpoint, Toolbox, Workbench, find_sandbox
 from ironclaw_worker.workspace import FetchedWorkspace, SharedWorkspace
 
 
@@ -39,7 +39,13 @@ def compose(settings: Settings) -> Litestar:
         settings.silence_seconds,
     )
     found = find_sandbox(settings.sandbox)
-    workbench = Workbench(client, found, Toolbox(settings.tool_folders))
+    endpoint = ModelEndpoint(
+        settings.model_base_url,
+        settings.model_name,
+        settings.model_api_key,
+        frozenset(name.strip() for name in settings.model_commands.split(",") if name.strip()),
+    )
+    workbench = Workbench(client, found, Toolbox(settings.tool_folders), endpoint)
     fetched = (
         FetchedWorkspace(client, addresses, settings.worktrees_path)
         if settings.worktrees == "fetched"

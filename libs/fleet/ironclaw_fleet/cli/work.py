@@ -9,6 +9,7 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from ironclaw_contracts.artifacts import Constraints, ToolPolicy
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.co import Cancellation
 from ironclaw_contracts.endpoints.ledger import OrdersQuery, RunQuery, RunsQuery
@@ -41,6 +42,8 @@ async def chat(
     deadline: Annotated[int, Parameter(validator=Number(gte=1, lte=86_400))] = 600,
     spend_usd: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
     spend_tokens: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    order_seconds: Annotated[int | None, Parameter(validator=Number(gte=1, lte=86_400))] = None,
+    network: Annotated[bool, Parameter(negative="")] = False,
     options: Options = PLAIN,
 ) -> None:
     """Ask for work and watch it until the reply.
@@ -61,6 +64,8 @@ async def chat(
     deadline: Seconds that the whole run may take.
     spend_usd: US dollars that its model calls may cost in all.
     spend_tokens: Tokens that they may take in all.
+    order_seconds: Seconds that one attempt at an order may take; as the playbook has it otherwise.
+    network: Let commands join the network, where the theater's policy allows it.
     """
     run_id = new_id()  # chosen here, so that a lost answer does not lose the run
     if theater is None and "IRONCLAW_URL" not in os.environ:
@@ -74,6 +79,10 @@ async def chat(
         run_id=run_id,
         playbook=playbook,
         inputs=_inputs(input or []),
+        constraints=Constraints(
+            budget_seconds=order_seconds or Constraints().budget_seconds,
+            tool_policy=ToolPolicy(network=network),
+        ),
         budget=Budget(deadline_seconds=deadline, spend=Ceiling(tokens=spend_tokens, usd=spend_usd)),
         on_order_failure=on_order_failure,
         profile=profile,
