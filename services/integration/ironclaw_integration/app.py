@@ -16,6 +16,7 @@ from ironclaw_chassis.reconciler import Reconciler, background, forever
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import EventType
+from ironclaw_integration.forecast import FLYING_PHASES
 from ironclaw_integration.merge_queue import QUEUED_PHASES
 from ironclaw_integration.parts import Parts
 from ironclaw_integration.routes import build_routes
@@ -55,6 +56,17 @@ def compose(settings: Settings) -> Litestar:
         concurrency=1,
     )
 
+    async def theaters_in_flight() -> AsyncIterator[str]:
+        async for order, _ in ledger.orders_in(sorted(FLYING_PHASES)):
+            yield order.theater_id
+
+    async def foretell(theater_id: str) -> None:
+        await parts.forecast.tell(theater_id)
+
+    weatherman = Reconciler(
+        "weather", foretell, theaters_in_flight, period_seconds=settings.weather_seconds, concurrency=1
+    )
+
     @asynccontextmanager
     async def lifespan() -> AsyncGenerator[None]:
         async with AsyncExitStack() as stack:
@@ -62,6 +74,7 @@ def compose(settings: Settings) -> Litestar:
             await stack.enter_async_context(parts.open())
             await stack.enter_async_context(reconciler.running())
             await stack.enter_async_context(prover.running())
+            await stack.enter_async_context(weatherman.running())
             await stack.enter_async_context(
                 background(hint_from_ledger(ledger, reconciler, [EventType.INTEGRATION_READY], "theater_id"))
             )

@@ -12,6 +12,7 @@ from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.escalations import Escalations
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.settings import SettingsError
+from ironclaw_integration.forecast import Forecast
 from ironclaw_integration.judging import Judging
 from ironclaw_integration.merge_queue import MergeQueue
 from ironclaw_integration.proofs import Proofs
@@ -45,6 +46,7 @@ class Parts:
         self._store: Store | None = None
         self._queue: MergeQueue | None = None
         self._judging: Judging | None = None
+        self._forecast: Forecast | None = None
 
     @property
     def queue(self) -> MergeQueue:
@@ -59,6 +61,13 @@ class Parts:
         if self._judging is None:
             raise RuntimeError("the service is not running")
         return self._judging
+
+    @property
+    def forecast(self) -> Forecast:
+        """The merge weather. Raises RuntimeError outside the lifespan."""
+        if self._forecast is None:
+            raise RuntimeError("the service is not running")
+        return self._forecast
 
     @property
     def store(self) -> Store:
@@ -81,12 +90,13 @@ class Parts:
         escalations = Escalations(self._ledger, settings.garrison_id)
         self._queue = MergeQueue(self._ledger, theaters, store, runner, proofs, escalations)
         self._judging = Judging(self._ledger, theaters, store, runner, proofs, self._queue)
+        self._forecast = Forecast(self._ledger, theaters, escalations)
         try:
             yield
         finally:
             await store.close()
             await asyncio.to_thread(scratch.close)
-            self._store = self._queue = self._judging = None
+            self._store = self._queue = self._judging = self._forecast = None
 
     def facts(self) -> dict[str, str]:
         """Return what was found about this machine."""

@@ -20,6 +20,7 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     toolchain: str = ""
     gates_at_once: Annotated[int, Meta(ge=1, le=64)] = 2
     proof_seconds: Annotated[float, Meta(gt=0)] = 86_400.0
+    weather_seconds: Annotated[float, Meta(gt=0)] = 15.0
     verdict_retention_days: Annotated[int, Meta(ge=1)] = 30
 
     @property

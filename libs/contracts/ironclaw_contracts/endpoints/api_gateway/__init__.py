@@ -15,6 +15,7 @@ from ironclaw_contracts.endpoints.api_gateway.learning import (
 )
 from ironclaw_contracts.endpoints.api_gateway.merging import (
     DECIDE,
+    GET_WEATHER,
     INTEGRATE,
     PROVE_GATES,
     READ_OUTPUT,
@@ -116,6 +117,7 @@ __all__ = [
     "GET_RUN",
     "GET_VALIDATOR",
     "GIVE_FEEDBACK",
+    "GET_WEATHER",
     "INTEGRATE",
     "LEARN_TICK",
     "LIST_ESCALATIONS",
