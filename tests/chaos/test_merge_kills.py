@@ -31,7 +31,7 @@ async def test_given_a_merge_queue_when_killed_at_any_moment_then_every_order_la
     open_path: Path, tmp_path: Path
 ) -> None:
     kills, moments = (30 if FULL else 5), random.Random(8)
-    environ = {"IRONCLAW_INTEGRATION_TOOLCHAIN": sys.prefix, "IRONCLAW_INTEGRATION_SWEEP_SECONDS": "1"}
+    environ = {"IRONCLAW_INTEGRATION_TOOLS": sys.prefix, "IRONCLAW_INTEGRATION_SWEEP_SECONDS": "1"}
     with FleetUnderTest.started(open_path / "fleet", environ, ("--allow", str(tmp_path))) as fleet:
         fleet.kill(Service.WORKER, signal.SIGSTOP)
         async with fleet.client() as client, scripted_units(fleet, edit):
