@@ -40,9 +40,11 @@ limits = { wall_seconds = 120 }
 """
 
 
-async def open_theater(client: ServiceClient, folder: Path, gates: str, files: dict[str, str]) -> str:
+async def open_theater(
+    client: ServiceClient, folder: Path, gates: str, files: dict[str, str], theater: str | None = None
+) -> str:
     """Make a user's repository with these gates, and open it as a theater of its own."""
-    theater = f"t{uuid.uuid4().hex[:10]}"
+    theater = theater or f"t{uuid.uuid4().hex[:10]}"
     made = make_repository(folder / theater, {**files, ".ironclaw/gates.toml": gates})
     await client.call(api.OPEN_THEATER, TheaterRequest(theater_id=theater, repo_path=str(made)))
     return theater

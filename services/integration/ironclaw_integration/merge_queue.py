@@ -107,7 +107,7 @@ class MergeQueue:
         try:
             mainline = await self._theaters.mainline(theater_id)
         except BadGates as error:
-            await self._halt(theater_id, "gates.toml", str(error))
+            await self.halt(theater_id, "gates.toml", str(error))
             return await self._hold(waiting, str(error), [])
         merged = [order for order in waiting if await _is_promoted(mainline, order)]
         if merged:
@@ -220,11 +220,11 @@ class MergeQueue:
         orders = [candidate.order for candidate in candidates]
         tip = candidates[-1].merge
         repository = mainline.repository
-        lacking = await self._proofs.ensure(mainline.theater_id, repository, tip.commit, mainline.gates.gate)
+        lacking = await self._proofs.ensure(mainline, tip.commit) if mainline.gates.gate else []
         if lacking:
             reason = halt_reason(lacking)
             for proof in lacking:
-                await self._halt(mainline.theater_id, proof.gate, reason)
+                await self.halt(mainline.theater_id, proof.gate, reason)
             return await self._hold(orders, reason, results, mainline)
         approvals: dict[str, Approval] = {}
         if mainline.gates.merge.require_approval:
@@ -290,7 +290,8 @@ class MergeQueue:
     ) -> None:
         await self._hold([order], reason, results, mainline)
 
-    async def _halt(self, theater_id: str, what: str, reason: str) -> None:
+    async def halt(self, theater_id: str, what: str, reason: str) -> None:
+        """Tell a person that merges of a theater halt, once for each reason."""
         await self._escalations.raise_once(
             Severity.HIGH,
             f"gates:{theater_id}/{what}",

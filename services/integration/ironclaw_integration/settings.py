@@ -12,7 +12,8 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     """What integration reads from the environment; the table is in docs/settings.md.
 
     `tools` are absolute folders, separated by commas, that gates may read and whose `bin` they find
-    programs in. `proof_seconds` is the time between two tries of each gate's planted bad commit.
+    programs in. `push` names remotes: `theater=url`, separated by commas. `proof_seconds` is the time
+    between two tries of each gate's planted bad commit.
     """
 
     sweep_seconds: float = 5.0
@@ -21,6 +22,10 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     gates_at_once: Annotated[int, Meta(ge=1, le=64)] = 2
     proof_seconds: Annotated[float, Meta(gt=0)] = 86_400.0
     weather_seconds: Annotated[float, Meta(gt=0)] = 15.0
+    push: str = ""
+    push_token_file: str = ""
+    push_ssh_key_file: str = ""
+    push_known_hosts_file: str = ""
     verdict_retention_days: Annotated[int, Meta(ge=1)] = 30
 
     @property

@@ -20,6 +20,7 @@ def idle_fleet(
     """A fleet whose workers are stopped. Its gates find pytest in the environment of the tests."""
     asyncio.run(ensure_database(postgres_url))
     environ = {
+        "IRONCLAW_INTEGRATION_PUSH": f"pushed={tmp_path_factory.getbasetemp()}/remote.git",
         "IRONCLAW_INTEGRATION_TOOLS": sys.prefix,
         "IRONCLAW_INTEGRATION_SWEEP_SECONDS": "1",
         "IRONCLAW_INTEGRATION_WEATHER_SECONDS": "2",
