@@ -152,7 +152,7 @@ class MergeQueue:
         """
         mainline = await self._theaters.mainline(theater_id)
         chain = await build_chain(mainline, orders)
-        settled = await self._turn_away(chain)
+        settled = await self._turn_away(mainline, chain)
         candidates = chain.candidates
         if not candidates:
             return settled
@@ -167,14 +167,18 @@ class MergeQueue:
             settled += await self._settle(theater_id, [candidate.order for candidate in part])
         return settled
 
-    async def _turn_away(self, chain: Chain) -> list[OrderSnapshot]:
+    async def _turn_away(self, mainline: Mainline, chain: Chain) -> list[OrderSnapshot]:
+        """Tell of everything that could not be a candidate; return those orders but the deferred ones."""
         for order, paths in chain.conflicting:
             await self._announcer.conflicting(order, paths)
         for refused in chain.refused:
             bad = turned_down(refused.results)
             await self._note(refused.order, refused.results)
             await self._announcer.refused(refused.order, reason_of(bad), refused.results)
-        return [order for order, _ in chain.conflicting] + [one.order for one in chain.refused]
+        for order, reason in chain.unworkable:
+            await self._hold_one(mainline, order, f"git cannot work on it: {reason}", [])
+        named = [order for order, _ in (*chain.conflicting, *chain.unworkable)]
+        return [*named, *(one.order for one in chain.refused)]
 
     async def _run_commands(
         self, mainline: Mainline, tip: Tree, candidates: list[Candidate]
