@@ -10,6 +10,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ironclaw_chassis.authentication import Authenticator
+from ironclaw_chassis.foreign_lane import answer_foreign
 from ironclaw_chassis.middleware import request_context
 from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.problems import EXCEPTION_HANDLERS
@@ -68,6 +69,9 @@ def create_app(
         logging_config=None,
     )
     # Litestar's own middleware begins behind its router, and never sees a path that nobody serves.
+    lanes = routes.lanes()
+    if lanes:
+        app.asgi_handler = answer_foreign(lanes, app.asgi_handler)
     for wrap in (*reversed(around), request_context):
         app.asgi_handler = wrap(app.asgi_handler)
     return app
