@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.appleseed import CASE, appleseed, copy_samples, lines, make_workspace, sample
+from tests.support.appleseed import CASE, SAMPLES, appleseed, copy_samples, lines, make_workspace, sample
 
 INSPECT = "python3 -m appleseed_evolution.cli inspect --config demo/appleseed.toml --write-report"
 REPORT = r"""python3 -m appleseed_evolution.cli report \
@@ -121,6 +122,25 @@ def test_given_the_samples_when_the_contracts_commands_run_then_each_does_what_i
         "runtime_session_report_demo-session-001.json",
         "runtime_session_report_demo-session-001.md",
     }
+
+
+def test_given_the_page_when_its_commands_run_in_order_then_each_works(here: Path) -> None:
+    page = (SAMPLES.parent / "docs" / "appleseed.md").read_text()
+    commands = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+        for line in block.splitlines()
+        if not line.startswith("appleseed serve")
+    ]
+    assert len(commands) == 13
+    for command in commands:
+        # The server has tests of its own; what the page posts to it goes in by the command line here.
+        posted = re.search(r"-d @(\S+)", command)
+        shell(f"appleseed ingest --file {posted[1]}" if posted else command, here)
+    stands = json.loads(shell("appleseed resume", here))
+    assert stands["last_promotion"]["applied_proposals"] == ["prompt-code_review"]
+    original = json.loads((SAMPLES / "skills" / "code_review.json").read_text())
+    assert json.loads((here / "demo" / "skills" / "code_review.json").read_text()) == original
 
 
 def test_given_each_sample_payload_when_ingested_verbatim_then_it_is_recorded(here: Path) -> None:
