@@ -253,6 +253,18 @@ def test_given_the_worked_case_when_the_operator_goes_all_the_way_then_each_step
     assert (case / "state" / "reports" / "latest_operator_review.md").read_text().startswith("# Governance")
 
 
+def test_given_another_folder_when_the_operator_comes_back_then_everything_is_found_again(
+    case: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    run(case, "evolve")
+    run(case, "promote", "--dry-run")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    stands = json.loads(appleseed("resume", "--config", str(case / "appleseed.toml"), cwd=elsewhere))
+    assert stands["recoverable"]
+    applied = json.loads(shell(stands["resume_commands"]["promote_resume_last"], elsewhere))
+    assert applied["summary"]["applied_proposals"] == 1
+
+
 def test_given_a_report_edited_by_hand_when_promoted_then_nothing_is(case: Path) -> None:
     path = case / run(case, "evolve")["report_path"]
     skill = case / "skills" / "code_review.json"
