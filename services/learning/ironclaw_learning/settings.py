@@ -51,9 +51,11 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     @property
     def parameters(self) -> PolicyParameters:
         """What policies are made with. Raises `SettingsError` for profiles that do not read so."""
-        parts = (part.strip() for part in self.profiles.split(","))
-        named = {name.strip(): model.strip() for name, _, model in (p.partition("=") for p in parts if p)}
+        pairs = [part.partition("=") for part in self.profiles.split(",") if part.strip()]
+        named = {name.strip(): model.strip() for name, _, model in pairs}
         try:
+            if len(named) != len(pairs) or not all(named.values()):
+                raise msgspec.ValidationError("every profile needs a name of its own, and a model")
             others = msgspec.convert(
                 [{"name": name, "model": model} for name, model in named.items() if name != DEFAULT_PROFILE],
                 list[Profile],
