@@ -66,7 +66,7 @@ async def test_given_a_profile_that_fails_when_another_is_tried_then_it_is_propo
         assert view.proposal is not None and view.proposal.evaluation.readiness == "ready_for_promotion"
         assert not view.autopromote and view.version == 1
         figures = view.figures[TYPE]["good"]
-        assert figures.success_rate == 1.0 and figures.latency_seconds is not None and figures.tokens_in > 0
+        assert (figures.failed, figures.tokens_in > 0) == (0, True) and figures.latency_seconds is not None
         version = view.proposal.version
         with taught.stand_in(Service.LEARNING, IRONCLAW_POLICY_AUTOPROMOTE="true"):
             await until(lambda: _in_force(client, version), 60, "the promotion by itself")
