@@ -121,6 +121,8 @@ async def test_given_the_ledger_when_the_policy_is_derived_again_at_any_seq_then
         # A process that was killed goes on where it stood.
         before = await client.call(api.GET_POLICY)
         taught.kill(Service.LEARNING)
+        routed = (await chat(client)).orders[0].routing  # the policy is in the ledger: routing goes on
+        assert routed is not None and routed.policy_version == before.version
         after = await _once_up(client)
         assert after.as_of_seq >= before.as_of_seq
         rebuilt = taught.cli_json("policy", "show", "--at-seq", str(after.as_of_seq))
