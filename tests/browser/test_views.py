@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from ironclaw_contracts.endpoints import ALL
 from ironclaw_contracts.snapshots import RunView
 from tests.browser.conftest import DONE_MS, Person
 
@@ -19,6 +20,7 @@ VIEWS = (
     "/console/theaters/{theater}",
     "/console/watch",
     "/console/command-center",
+    "/console/policy",
     "/console/ledger",
     "/console/ledger/verify",
     "/console/help",
@@ -114,12 +116,28 @@ async def test_given_the_watch_when_patrolled_and_audited_then_it_says_what_came
 ) -> None:
     page = operator.page
     await operator.look("/console/watch")
-    await expect(page.locator("#part-services .state.good")).to_have_count(9)
+    await expect(page.locator("#part-services .state.good")).to_have_count(len(ALL) - 1)
     await page.get_by_role("button", name="Patrol now").click()
     await expect(page.locator("#done")).to_contain_text("Patrolled", timeout=DONE_MS)
     await page.get_by_role("button", name="Audit now").click()
     await expect(page.locator("#done")).to_contain_text("Audited", timeout=DONE_MS)
     await expect(page.locator("#backlog-chart canvas")).to_be_visible()
+    assert operator.complaints == []
+
+
+async def test_given_a_reply_when_it_is_judged_then_learning_records_it_and_the_policy_is_shown(
+    operator: Person, merged: RunView
+) -> None:
+    page = operator.page
+    await operator.look(f"/console/chat/{merged.run.run_id}")
+    await page.get_by_label("What do you think of it?").fill("as asked for")
+    await page.get_by_role("button", name="Accept").click()
+    await expect(page.locator("#thanks")).to_contain_text("Recorded: accept", timeout=DONE_MS)
+    await operator.look("/console/policy")
+    await page.get_by_role("button", name="Learn now").click()
+    await expect(page.locator("#done")).to_contain_text("is in force", timeout=DONE_MS)
+    await expect(page.locator("#part-tasks")).to_contain_text("executor_default", timeout=DONE_MS)
+    await expect(page.locator("#part-tasks svg.interval").first).to_be_visible()
     assert operator.complaints == []
 
 
