@@ -6,8 +6,10 @@ import pytest
 from playwright.async_api import expect
 
 from ironclaw_contracts.endpoints import ALL
+from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.snapshots import RunView
 from tests.browser.conftest import DONE_MS, Person
+from tests.support.waiting import until
 
 VIEWS = (
     "/",
@@ -77,6 +79,25 @@ async def test_given_a_merged_order_when_looked_at_then_gates_report_diff_and_ar
     async with page.expect_download() as download:
         await page.get_by_role("link", name="Download").click()
     assert (await download.value).suggested_filename == order.artifacts[0].path.rsplit("/", 1)[1]
+
+
+async def test_given_a_run_when_its_intent_is_looked_at_then_what_was_signed_and_its_ack_are_there(
+    operator: Person, merged: RunView
+) -> None:
+    page, fleet = operator.page, operator.fleet
+    async with fleet.client() as client:
+
+        async def acked() -> bool | None:
+            run = (await client.call(api.GET_RUN, run_id=merged.run.run_id)).run
+            return True if run.intent is not None and run.intent.ack_status is not None else None
+
+        await until(acked, what="the ACK")
+    await operator.look(f"/console/runs/{merged.run.run_id}")
+    await expect(page.locator("#part-intent .state")).to_be_visible()
+    await page.locator("#part-intent a").click()
+    await page.get_by_text("ACK, signed by the validator").first.click()
+    await expect(page.locator("pre:visible").first).to_contain_text("validator_signature")
+    assert await operator.serious_findings() == []
 
 
 async def test_given_a_run_when_replayed_by_keyboard_then_it_shows_how_it_stood_then(
