@@ -50,6 +50,7 @@ check: $(STAMP) ## Format, lint, strict types, import rules
 bench: $(STAMP) ## Measure, each beside a baseline of the same run
 	@$(BIN)/python bench/chat.py --json bench/results/chat.json
 	@$(BIN)/python bench/milestones.py --json bench/results/milestones.json
+	@$(BIN)/python bench/heartbeats.py --json bench/results/heartbeats.json
 
 format: $(STAMP) ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

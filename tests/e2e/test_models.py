@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from ironclaw_contracts.artifacts import Constraints
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import Cause, OrderPhase, RunStatus
 from tests.support.fleet import FleetUnderTest
-from tests.support.model_server import ModelServer
+from tests.support.model_server import ModelServer, Turn
 from tests.support.waiting import ended
 
 KEY = "planted-model-key-4711"
@@ -121,8 +122,6 @@ async def test_given_a_slow_model_when_the_budget_is_spent_then_the_attempt_fail
 ) -> None:
     import time
 
-    from ironclaw_contracts.artifacts import Constraints
-
     def slow(request: dict[str, Any]) -> tuple[int, str]:
         time.sleep(1.5)
         return 200, "too late"
@@ -134,6 +133,47 @@ async def test_given_a_slow_model_when_the_budget_is_spent_then_the_attempt_fail
         answer = await client.call(api.CHAT, chat)
     assert answer.status is RunStatus.FAILED
     assert "budget of 1 s" in (answer.reason or "")
+
+
+async def test_given_a_ceiling_of_tokens_when_a_run_could_pass_it_then_no_call_is_made_and_the_figures_are_named(
+    thinking: FleetUnderTest, model: ModelServer
+) -> None:
+    model.script = lambda request: (200, "cheap enough")
+    before = len(model.requests)
+    said = thinking.cli("chat", "Draft", "--playbook", "draft", "--spend-tokens", "100", code=1)
+    assert "the budget does not allow it: run" in said and "reserved of 100" in said
+    assert len(model.requests) == before
+    said = thinking.cli("chat", "Draft", "--playbook", "draft", "--spend-usd", "1", code=1)
+    assert "IRONCLAW_MODEL_PRICES_FILE" in said
+    run = thinking.cli_json("chat", "Draft", "--playbook", "draft", "--spend-tokens", "20000")["run"][
+        "run_id"
+    ]
+    (of_run, of_key) = thinking.cli_json("spending", run)["accounts"]
+    assert (of_run["tokens"], of_run["reserved_tokens"]) == (18, 0)
+    assert of_run["ceiling"] == {"tokens": 20000} and of_key["account"] == "key operator"
+    assert "no ceiling" in thinking.cli("spending", run)
+
+
+async def test_given_a_key_with_a_ceiling_when_its_runs_have_spent_it_then_it_is_refused_and_others_are_not(
+    thinking: FleetUnderTest, model: ModelServer
+) -> None:
+    from ironclaw_chassis.client import ServiceClient
+    from ironclaw_fleet.cli.session import GatewayAddress, KeyCredentials
+
+    model.script = lambda request: Turn(text="spent", usage=(3_000, 2_000))
+    made = thinking.cli_json("keys", "create", "frugal", "--spend-tokens", "9000", "--spend-usd", "5")
+    thinking.cli("keys", "create", "free")
+    chat = api.ChatRequest(message="Draft", playbook="draft", constraints=Constraints(max_retries=0))
+    async with ServiceClient(KeyCredentials(made["secret"]), GatewayAddress(thinking.url)) as frugal:
+        refused = await frugal.call(api.CHAT, chat)
+        spending = await frugal.call(api.RUN_SPENDING, run_id=refused.run_id)
+    assert refused.status is RunStatus.FAILED and "has a ceiling in US dollars" in (refused.reason or "")
+    assert spending.accounts[1].ceiling.usd == 5
+    made = thinking.cli_json("keys", "create", "counted", "--spend-tokens", "9000")
+    async with ServiceClient(KeyCredentials(made["secret"]), GatewayAddress(thinking.url)) as counted:
+        answers = [await counted.call(api.CHAT, chat) for _ in range(2)]
+    assert [answer.status for answer in answers] == [RunStatus.COMPLETE, RunStatus.FAILED]
+    assert f"key {made['key']['key_id']}: this call may take" in (answers[1].reason or "")
 
 
 def test_given_a_model_key_when_everything_written_is_searched_then_it_is_nowhere(

@@ -1,8 +1,10 @@
 """The seed's endpoints that services and operators' programs call, one by one on a running fleet."""
 
+import msgspec
 import pytest
 
 from ironclaw_chassis.client import ServiceClient
+from ironclaw_contracts import spending
 from ironclaw_contracts.endpoints import (
     api_gateway,
     co,
@@ -16,15 +18,19 @@ from ironclaw_contracts.endpoints import (
 from ironclaw_contracts.enums import OrderPhase, RunStatus, Service
 from ironclaw_contracts.errors import (
     BadRequest,
+    BudgetExceeded,
     Conflict,
     EventConflict,
     Forbidden,
     IllegalTransition,
+    LeaseLost,
     NotFound,
     Unauthenticated,
 )
 from ironclaw_contracts.health import health_endpoint, readiness_endpoint
+from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.jobs import JobMessage
+from ironclaw_contracts.plan import Budget
 from ironclaw_contracts.snapshots import OrderSnapshot
 from tests.support.fleet import FleetUnderTest
 from tests.support.waiting import ended
@@ -244,3 +250,33 @@ def test_given_the_state_directory_when_its_modes_are_read_then_secrets_are_priv
     secrets = [p for p in fleet.state.keys.iterdir() if p.suffix in {".key", ".password", ".apikey"}]
     assert len(secrets) > 10
     assert {oct(path.stat().st_mode & 0o777) for path in secrets} == {"0o600"}
+
+
+async def test_given_a_run_when_calls_are_reserved_and_settled_over_http_then_its_account_shows_them(
+    fleet: FleetUnderTest,
+) -> None:
+    worst = spending.Worst(run_id="none", profile="planner", tokens=100, cost_microusd=50)
+    async with fleet.as_service(Service.CO) as client:
+        request = co.RunRequest(
+            user_id="u", objective="Draft a by-law", budget=Budget(spend=spending.Ceiling(tokens=150))
+        )
+        async with fleet.as_service(Service.API_GATEWAY) as gateway:
+            run_id = (await gateway.call(co.CREATE_RUN, request)).run_id
+        with pytest.raises(NotFound):
+            await client.call(ledger.RESERVE, worst, reservation_id=new_id())
+        worst = msgspec.structs.replace(worst, run_id=run_id)
+        first, second = new_id(), new_id()
+        held = await client.call(ledger.RESERVE, worst, reservation_id=first)
+        assert held.accounts[0].reserved_tokens == 100
+        with pytest.raises(BudgetExceeded):
+            await client.call(ledger.RESERVE, worst, reservation_id=second)
+        await client.call(ledger.MARK_SENT, reservation_id=first)
+        with pytest.raises(LeaseLost):
+            await client.call(ledger.MARK_SENT, reservation_id=second)
+        for _ in range(2):
+            await client.call(ledger.SETTLE, spending.Spent(30, 20), reservation_id=first)
+        (account,) = (await client.call(ledger.RUN_SPENDING, run_id=run_id)).accounts
+        assert (account.tokens, account.cost_microusd, account.reserved_tokens) == (30, 20, 0)
+    async with fleet.as_service(Service.VAULT) as stranger:
+        with pytest.raises(Forbidden):
+            await stranger.call(ledger.RESERVE, worst, reservation_id=new_id())

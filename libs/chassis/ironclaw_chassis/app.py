@@ -25,6 +25,9 @@ VERSION = "0.1.0"
 Check = Callable[[], Awaitable[None]]
 """Raises when a dependency is not fit; its message becomes the readiness answer."""
 
+Facts = Callable[[], dict[str, str]]
+"""What the service found about its machine, for GET /health."""
+
 Lifespan = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -34,18 +37,19 @@ def create_app(
     *,
     lifespan: Lifespan,
     checks: dict[str, Check] | None = None,
+    facts: Facts = dict,
     around: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
     mounts: Sequence[ASGIRouteHandler] = (),
     node: ServiceNode | None = None,
 ) -> Litestar:
     """Build the Litestar application of one service.
 
-    `lifespan` opens what the service holds (pools, loops) and closes it again; `checks` answer GET /ready.
-    `around` is what only this service needs around every answer, those to unknown paths too; `mounts` are
-    applications beside the handlers.
-    `node` sends heartbeats while the service runs.
+    `lifespan` opens what the service holds (pools, loops) and closes it again; `checks` answer GET /ready,
+    `facts` stand in GET /health. `around` is what only this service needs around every answer, those to
+    unknown paths too; `mounts` are applications beside the handlers. `node` sends heartbeats while the
+    service runs.
     """
-    _serve_health(routes, checks or {}, node)
+    _serve_health(routes, checks or {}, facts, node)
 
     @asynccontextmanager
     async def hold(_: Litestar) -> AsyncGenerator[None]:
@@ -70,7 +74,7 @@ def create_app(
     return app
 
 
-def _serve_health(routes: Routes, checks: dict[str, Check], node: ServiceNode | None) -> None:
+def _serve_health(routes: Routes, checks: dict[str, Check], facts: Facts, node: ServiceNode | None) -> None:
     started = time.monotonic()
     service: Service = routes.service
 
@@ -83,6 +87,7 @@ def _serve_health(routes: Routes, checks: dict[str, Check], node: ServiceNode | 
             uptime_seconds=round(time.monotonic() - started, 3),
             last_heartbeat=node.last_heartbeat if node is not None else None,
             last_ack=node.last_ack if node is not None else None,
+            facts=facts(),
         )
 
     @routes.serve(readiness_endpoint(service))

@@ -7,13 +7,18 @@ from msgspec import Struct
 from ironclaw_chassis.identity import TokenVerifier
 from ironclaw_contracts.endpoint import Caller
 from ironclaw_contracts.errors import Unauthenticated
+from ironclaw_contracts.spending import SpendingKey
 
 
 class CallerIdentity(Struct, frozen=True):
-    """A caller: what it may do (`kind`: a service or a role) and what to call it in records (`name`)."""
+    """A caller: what it may do (`kind`: a service or a role) and what to call it in records (`name`).
+
+    `charged_to` is the API key of a person or program, which pays for what it asks for.
+    """
 
     kind: Caller
     name: str
+    charged_to: SpendingKey | None = None
 
 
 class Authenticator(Protocol):

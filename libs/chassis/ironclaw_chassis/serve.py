@@ -56,6 +56,8 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
     configure_tracing(service, VERSION)
     try:
         app = compose(settings)
+    except SettingsError as error:
+        sys.exit(f"ironclaw {service.value}: {error}")
     except OSError as error:  # a key, mostly
         sys.exit(f"ironclaw {service.value}: {error.filename}: {error.strerror}; see docs/settings.md")
     uvicorn.run(

@@ -7,15 +7,20 @@ from msgspec import Meta, Struct
 
 from ironclaw_contracts.enums import Role
 from ironclaw_contracts.ids import Id
+from ironclaw_contracts.spending import Ceiling
 
 
 class KeyRequest(Struct, frozen=True):
-    """A key for a person or program: `rate_per_minute` refills a token bucket of `burst` tokens."""
+    """A key for a person or program: `rate_per_minute` refills a token bucket of `burst` tokens.
+
+    `spend` bounds what the model calls of all runs asked for with it may cost together.
+    """
 
     name: Id
     role: Role = Role.USER
     rate_per_minute: Annotated[int, Meta(ge=1, le=1_000_000)] = 600
     burst: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
+    spend: Ceiling = Ceiling()
 
 
 class ApiKey(Struct, frozen=True):
@@ -26,6 +31,7 @@ class ApiKey(Struct, frozen=True):
     role: Role
     rate_per_minute: int
     burst: int
+    spend: Ceiling
     created_at: datetime
     revoked_at: datetime | None
 

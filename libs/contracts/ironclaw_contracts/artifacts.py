@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.ids import Id, Seconds, Sha256
+from ironclaw_contracts.spending import Ceiling
 
 Text = Annotated[str, Meta(max_length=262_144)]
 Line = Annotated[str, Meta(min_length=1, max_length=2_000)]
@@ -21,7 +22,8 @@ ORDER_FILE = "order.json"
 TASK_FILE = "task.md"
 STATE_FILE = "state.json"
 AAR_FILE = "aar.json"
-OPERATIONAL_FILES = (ORDER_FILE, TASK_FILE, STATE_FILE, AAR_FILE)
+TRANSCRIPT_FILE = "transcript.jsonl"
+OPERATIONAL_FILES = (ORDER_FILE, TASK_FILE, STATE_FILE, AAR_FILE, TRANSCRIPT_FILE)
 """Committed on the order's branch, never merged to the mainline."""
 
 
@@ -33,11 +35,17 @@ class ToolPolicy(Struct, frozen=True):
 
 
 class Constraints(Struct, frozen=True):
-    """Limits of one order. `budget_seconds` bounds one attempt, `max_retries` counts further attempts."""
+    """Limits of one order. `budget_seconds` bounds one attempt, `max_retries` counts further attempts.
+
+    `priority` moves the order forward in the merge queue, a minute of waiting for each point, or back.
+    `spend` bounds what the model calls of all its attempts may cost together.
+    """
 
     budget_seconds: Seconds = 60
     max_retries: Annotated[int, Meta(ge=0, le=20)] = 1
     tool_policy: ToolPolicy = field(default_factory=ToolPolicy)
+    priority: Annotated[int, Meta(ge=-60, le=60)] = 0
+    spend: Ceiling = Ceiling()
 
 
 class Profile(Struct, frozen=True):
@@ -79,6 +87,28 @@ class ModelUse(Struct, frozen=True, omit_defaults=True):
     tokens_out: Annotated[int, Meta(ge=0)] | None = None
 
 
+class Claims(Struct, frozen=True):
+    """What a unit says it did, as it says it; whoever merges judges it by the transcript and the commit.
+
+    `commands` are command lines, `tests_passed` is None when it says nothing about tests.
+    """
+
+    commands: list[list[str]] = field(default_factory=list[list[str]])
+    files_changed: list[str] = field(default_factory=list[str])
+    tests_passed: bool | None = None
+
+
+class Effort(Struct, frozen=True, omit_defaults=True):
+    """What an attempt took: calls by tool, how many went wrong, tokens, millionths of a US dollar."""
+
+    tool_calls: dict[str, int] = field(default_factory=dict[str, int])
+    unsuccessful: int = 0
+    model_calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_microusd: int = 0
+
+
 class Aar(Struct, frozen=True):
     """aar.json: the after-action report of one attempt."""
 
@@ -90,6 +120,8 @@ class Aar(Struct, frozen=True):
     model: ModelUse | None = None
     notes: list[Line] = field(default_factory=list[str])
     next_recommendations: list[Line] = field(default_factory=list[str])
+    claims: Claims | None = None
+    effort: Effort | None = None
 
 
 class WorktreeStateFile(Struct, frozen=True):

@@ -36,7 +36,14 @@ AUTHORITY: dict[Service, frozenset[E]] = {
     ),
     Service.OBSERVER: frozenset({E.RECOVERY_REQUIRED, E.ESCALATION_RAISED, E.INTEGRATION_READY, *_HEALTH}),
     Service.INTEGRATION: frozenset(
-        {E.INTEGRATION_STARTED, E.INTEGRATION_PASSED, E.INTEGRATION_FAILED, E.INTEGRATED, E.ORDER_BLOCKED}
+        {
+            E.INTEGRATION_STARTED,
+            E.INTEGRATION_PASSED,
+            E.INTEGRATION_FAILED,
+            E.INTEGRATED,
+            E.ORDER_BLOCKED,
+            E.ESCALATION_RAISED,
+        }
     ),
     Service.DUTY_OFFICER: frozenset(
         {

@@ -14,6 +14,7 @@
     │   ├── LeaseLive       409  LEASE_LIVE
     │   ├── LeaseLost       409  LEASE_LOST
     │   ├── NotReady        409  NOT_READY
+    │   ├── BudgetExceeded  409  BUDGET_EXCEEDED
     │   └── DirtyCheckout   409  DIRTY_CHECKOUT
     ├── TooLarge            413  TOO_LARGE
     ├── RateLimited         429  RATE_LIMITED
@@ -114,6 +115,12 @@ class NotReady(Conflict):
     """A precondition is not yet proven: a dependency unmerged, a worktree without it."""
 
     code = "NOT_READY"
+
+
+class BudgetExceeded(Conflict):
+    """A model call could pass the ceiling of its order, run or key; the message has the figures."""
+
+    code = "BUDGET_EXCEEDED"
 
 
 class DirtyCheckout(Conflict):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from ironclaw_contracts.endpoint import ANYONE, Endpoint, Nothing
 from ironclaw_contracts.enums import Service
@@ -25,7 +25,7 @@ class AckSeen(Struct, frozen=True):
 
 
 class Health(Struct, frozen=True):
-    """The process is up and its loops turn."""
+    """The process is up and its loops turn; `facts` is what the service found about its machine."""
 
     service: str
     status: Literal["ok"]
@@ -33,6 +33,7 @@ class Health(Struct, frozen=True):
     uptime_seconds: float
     last_heartbeat: HeartbeatSent | None = None
     last_ack: AckSeen | None = None
+    facts: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Readiness(Struct, frozen=True):

@@ -1,14 +1,15 @@
 """What each event type carries. Unknown members are kept in the ledger and ignored here."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from ironclaw_contracts.artifacts import Artifact, Constraints, Line, ModelUse, Order, Text
+from ironclaw_contracts.artifacts import Artifact, Constraints, Effort, Line, ModelUse, Order, Text
 from ironclaw_contracts.enums import Cause, Severity
 from ironclaw_contracts.ids import Attempt, Id, Seconds, Sha, Sha256
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
+from ironclaw_contracts.spending import SpendingKey
 
 Evidence = dict[str, Any]
 
@@ -31,10 +32,26 @@ class RunCreated(Payload, frozen=True, kw_only=True):
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
     on_order_failure: OnOrderFailure = "fail"
+    charged_to: SpendingKey | None = None
+
+
+class IntentLink(Struct, frozen=True, kw_only=True):
+    """The intent that was announced for a plan, and the validator's ACK once there is one."""
+
+    intent_id: Id
+    intent_version: int
+    intent_hash: str
+    plan_version: int
+    ack_id: Id | None = None
+    ack_status: Literal["accepted", "rejected", "needs_review"] | None = None
+    ack_notes: list[str] = field(default_factory=list[str])
 
 
 class RunUpdated(Payload, frozen=True, kw_only=True):
+    """`intent` may come after the run's end, when its ACK does; nothing else may."""
+
     plan: Plan | None = None
+    intent: IntentLink | None = None
     cancel_requested: Line | None = None
     note: Line | None = None
 
@@ -149,12 +166,15 @@ class ArtifactWritten(AttemptPayload, frozen=True, kw_only=True):
 
 
 class AarWritten(AttemptPayload, frozen=True, kw_only=True):
+    """`effort` counts the attempt's tool and model calls; each call is in transcript.jsonl."""
+
     path: str
     sha256: Sha256
     status: str
     summary: Text
     model: ModelUse | None = None
     next_recommendations: list[Line] = field(default_factory=list[str])
+    effort: Effort | None = None
 
 
 class IntegrationReady(AttemptPayload, frozen=True, kw_only=True):
@@ -167,12 +187,21 @@ class IntegrationStarted(AttemptPayload, frozen=True, kw_only=True):
     gate_profile: Id = "default"
 
 
-class GateResult(Struct, frozen=True, kw_only=True):
-    """The verdict of one gate: `passed`, `failed`, or `could_not_run`."""
+class GateResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The verdict of one gate: `passed`, `failed`, or `could_not_run`.
+
+    `output` is the hash under which integration keeps what the gate's command printed; `cached` when the
+    same tree was judged before; `flaky` when it failed first. `mismatches` are the kinds of claims in the
+    report that were not so.
+    """
 
     gate: Id
     verdict: Annotated[str, Meta(pattern=r"\A(passed|failed|could_not_run)\Z")]
     detail: str = ""
+    output: Sha256 | None = None
+    cached: bool = False
+    flaky: bool = False
+    mismatches: list[Id] = field(default_factory=list[str])
 
 
 class IntegrationPassed(AttemptPayload, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import Line, Profile, Text
 from ironclaw_contracts.ids import Id
+from ironclaw_contracts.spending import Ceiling
 
 Planner = Literal["playbook", "model", "fallback"]
 OnOrderFailure = Literal["replan", "fail", "continue"]
@@ -50,8 +51,9 @@ class Plan(Struct, frozen=True):
 
 
 class Budget(Struct, frozen=True):
-    """What a run may spend. A run past `deadline_seconds` is failed by co."""
+    """What a run may spend. A run past `deadline_seconds` is failed by co; `spend` bounds its model calls."""
 
     max_orders: Annotated[int, Meta(ge=1, le=2_000)] = 500
     max_replans: Annotated[int, Meta(ge=0, le=20)] = 2
     deadline_seconds: Annotated[int, Meta(ge=1, le=604_800)] = 3_600
+    spend: Ceiling = Ceiling()

@@ -7,7 +7,9 @@ from msgspec import Struct, field
 
 from ironclaw_contracts.artifacts import Artifact, Constraints, ModelUse, Order
 from ironclaw_contracts.enums import Cause, OrderPhase, OrderStatus, RunStatus, Severity, WorktreeState
+from ironclaw_contracts.payloads import IntentLink
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
+from ironclaw_contracts.spending import SpendingKey
 
 
 class Worktree(Struct, frozen=True):
@@ -103,6 +105,8 @@ class RunSnapshot(Struct, frozen=True, kw_only=True):
     first_seq: int
     last_seq: int
     on_order_failure: OnOrderFailure = "fail"
+    intent: IntentLink | None = None
+    charged_to: SpendingKey | None = None
 
 
 class Lease(Struct, frozen=True):

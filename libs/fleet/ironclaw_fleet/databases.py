@@ -9,7 +9,16 @@ from ironclaw_chassis.settings import PREFIX
 from ironclaw_contracts.enums import Service
 from ironclaw_fleet.embedded.roles import ServiceUrls, ensure_database, ensure_roles
 
-WITH_DATABASE = frozenset({Service.LEDGER, Service.API_GATEWAY, Service.CO, Service.OPENCLAWDBOT})
+WITH_DATABASE = frozenset(
+    {
+        Service.LEDGER,
+        Service.API_GATEWAY,
+        Service.CO,
+        Service.INTEGRATION,
+        Service.DUTY_OFFICER,
+        Service.OPENCLAWDBOT,
+    }
+)
 MIGRATION_SECONDS = 60
 
 

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import asyncpg
+import msgspec
 from msgspec import Struct
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ironclaw_chassis.identity import create_key
+from ironclaw_chassis.node.beating import node_name
+from ironclaw_chassis.node.folder import NodeFolder
 from ironclaw_chassis.settings import ADDRESS_NAMES, PREFIX
+from ironclaw_contracts.endpoints.openclawdbot_proof import Registration
 from ironclaw_contracts.enums import SERVICE_PORTS, Service
+from ironclaw_contracts.poi.envelopes import ROLE_OF
 from ironclaw_fleet.databases import WITH_DATABASE, MigrationFailed, migrate_service, prepare_databases
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
 from ironclaw_fleet.embedded.roles import ServiceUrls
@@ -45,7 +50,10 @@ WITH_REDIS = frozenset(
 WITH_MODEL = frozenset({Service.CO, Service.WORKER})
 WITH_SIGNING = frozenset({Service.CO, Service.OPENCLAWDBOT})
 _SIGNING_NAMES = ("MILESTONE_SIGNING_SECRET", "MILESTONE_SIGNING_SECRET_FILE")
-_MODEL_NAMES = ("IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IOINTELLIGENCE_API_KEY")
+_MODEL_NAMES = (
+    *("IOINTELLIGENCE_API_KEY", "IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IRONCLAW_MODEL_CASSETTE"),
+    *("IRONCLAW_MODEL_PRICES_FILE", "IRONCLAW_MODEL_OUTPUT_TOKENS_MAX", "IRONCLAW_MODEL_CONCURRENCY"),
+)
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _ADDRESSES = frozenset(ADDRESS_NAMES.values())
 _EXTRA_WORKER_PORTS = 100
@@ -93,6 +101,7 @@ class LocalFleet:
         """
         self._check_ports()
         self._make_keys()
+        self._register_nodes()
         async with _together() as together:
             databases, redis = together(self._databases()), together(self._redis())
         urls, redis_url = databases.result(), redis.result()
@@ -128,6 +137,25 @@ class LocalFleet:
             write_private(self.state.operator_key, f"ick_operator_{secrets.token_urlsafe(32)}")
         if not self.state.signing_secrets.exists():
             write_private(self.state.signing_secrets, secrets.token_urlsafe(32))
+
+    def _register_nodes(self) -> None:
+        """Make the key of every process's node, and write down for the validator whom to trust."""
+        processes = [(service, 0) for service in SERVICES]
+        processes += [(Service.WORKER, self._worker_port(n)) for n in range(1, self._options.workers)]
+        registrations: list[Registration] = []
+        for service, port in processes:
+            name = node_name(service, port)
+            signer = NodeFolder.of(self.state.path, name, ROLE_OF[service]).ensure()
+            registrations.append(
+                Registration(
+                    node_id=signer.node_id,
+                    role=ROLE_OF[service],
+                    public_key_ref=signer.did,
+                    key_version=signer.key_version,
+                    label=name,
+                )
+            )
+        write_private(self.state.node_registry, msgspec.json.encode(registrations).decode())
 
     async def _databases(self) -> dict[Service, ServiceUrls]:
         """Return how each service with tables reaches its own schema."""
@@ -183,6 +211,8 @@ class LocalFleet:
         if service in WITH_SIGNING:
             env["MILESTONE_SIGNING_SECRET_FILE"] = str(self.state.signing_secrets)
             env |= {name: self._environ[name] for name in _SIGNING_NAMES if self._environ.get(name)}
+        if service is Service.OPENCLAWDBOT:
+            env.setdefault(f"{own}NODES_FILE", str(self.state.node_registry))
         if service is Service.API_GATEWAY:
             env[f"{own}BOOTSTRAP_KEY_FILE"] = str(self.state.operator_key)
         if service is Service.VAULT and self._options.allowed_roots:

@@ -11,6 +11,7 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
+from ironclaw_chassis.node.folder import NODES
 from ironclaw_fleet.secretfile import write_private
 
 _DEFAULT = ".ironclaw"
@@ -56,6 +57,11 @@ class StateDirectory:
         """The secrets that sign milestones and demand, the newest first."""
         return self.keys / "milestone-signing.secrets"
 
+    @property
+    def node_registry(self) -> Path:
+        """The nodes of this garrison, for its validator."""
+        return self.path / NODES / "registry.json"
+
     def create(self) -> None:
         """Make the folders, private to us; parents keep their modes.
 
@@ -63,7 +69,7 @@ class StateDirectory:
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
-        for folder in (self.keys, self.logs, self.run, self.vault, self.valkey):
+        for folder in (self.keys, self.logs, self.run, self.vault, self.valkey, self.path / NODES):
             folder.mkdir(mode=0o700, exist_ok=True)
             folder.chmod(0o700)
 

@@ -20,7 +20,7 @@ from ironclaw_git.errors import (
 )
 from ironclaw_git.kept import Family, Kept, drop_merged, kept_refs
 from ironclaw_git.layout import WorktreeRecord, worktree_records
-from ironclaw_git.merge import Conflict, Merged, contains_all, merge
+from ironclaw_git.merge import Conflict, Merged, contains_all, foresee, merge
 from ironclaw_git.names import (
     IRONCLAW,
     Person,
@@ -34,7 +34,7 @@ from ironclaw_git.names import (
     parse_order_branch,
     salvage_ref,
 )
-from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry
+from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, NewBlobs
 from ironclaw_git.paths import check_relative_path, contained
 from ironclaw_git.promotion import promote
 from ironclaw_git.remote import Remote, fetch_worktree, push_branch
@@ -42,6 +42,7 @@ from ironclaw_git.repository import Repository
 from ironclaw_git.run import GitResult, run_git
 from ironclaw_git.salvage import archive_by_ref, salvage, salvage_by_ref
 from ironclaw_git.transport import GitService, advertise, exchange
+from ironclaw_git.trees import commit_changed, export_tree, join
 from ironclaw_git.worktree import (
     Worktree,
     add_worktree,
@@ -66,6 +67,7 @@ __all__ = [
     "GitTimeout",
     "Kept",
     "Merged",
+    "NewBlobs",
     "NotARepository",
     "Occupied",
     "OutputTooLarge",
@@ -94,13 +96,17 @@ __all__ = [
     "check_relative_path",
     "check_sha",
     "commit_all",
+    "commit_changed",
     "contained",
     "contains_all",
     "delete_branch",
     "drop_merged",
     "exchange",
+    "export_tree",
     "fetch_worktree",
     "follow_branch",
+    "foresee",
+    "join",
     "kept_refs",
     "merge",
     "order_branch",

@@ -13,6 +13,7 @@ from ironclaw_contracts.artifacts import OPERATIONAL_FILES
 from ironclaw_git.errors import StaleRef
 from ironclaw_git.names import IRONCLAW, Person, check_sha
 from ironclaw_git.objects import (
+    StoredObject,
     TreeEntry,
     encode_commit,
     encode_pack,
@@ -66,6 +67,27 @@ async def merge(
     the tree are not honoured: every file is merged as text. What is already merged returns `mainline_sha`.
     Raises `UnknownObject`, and `GitError` for histories without a common commit.
     """
+    merged, mainline_tree = await _merge_trees(repo, mainline_sha, branch_sha)
+    if isinstance(merged, Conflict):
+        return merged
+    tree = merged
+    if tree == mainline_tree.sha and await repo.is_ancestor(branch_sha, mainline_sha):
+        return Merged(mainline_sha, tree)
+    commit = await commit_tree(
+        repo.layout, tree, (mainline_sha, branch_sha), message, author, committer, when
+    )
+    return Merged(commit, tree)
+
+
+async def foresee(repo: Repository, ours: str, theirs: str) -> str | Conflict:
+    """Return the tree that merging two commits would give, or where they conflict; no commit is made."""
+    return (await _merge_trees(repo, ours, theirs))[0]
+
+
+async def _merge_trees(
+    repo: Repository, mainline_sha: str, branch_sha: str
+) -> tuple[str | Conflict, StoredObject]:
+    """Return the merged tree or the conflict, and the tree of `mainline_sha`."""
     asked = [f"{check_sha(mainline_sha)}^{{tree}}", f"{check_sha(branch_sha)}^{{tree}}"]
     trees = await repo.git("cat-file", "--batch", input="".join(f"{name}\n" for name in asked).encode())
     stored = parse_batch(trees.stdout, asked)
@@ -83,14 +105,8 @@ async def merge(
         raise failure(answer, args)
     merged_tree, *paths = answer.stdout.rstrip(b"\0").split(b"\0")
     if answer.returncode == 1:
-        return Conflict(tuple(sorted({shown(path) for path in paths if path})))
-    tree = merged_tree.decode()
-    if tree == mainline_tree.sha and await repo.is_ancestor(branch_sha, mainline_sha):
-        return Merged(mainline_sha, tree)
-    commit = await commit_tree(
-        repo.layout, tree, (mainline_sha, branch_sha), message, author, committer, when
-    )
-    return Merged(commit, tree)
+        return Conflict(tuple(sorted({shown(path) for path in paths if path}))), mainline_tree
+    return merged_tree.decode(), mainline_tree
 
 
 async def contains_all(repo: Repository, commit: str, shas: Iterable[str]) -> bool:

@@ -51,6 +51,14 @@ class CommitInfo(Struct, frozen=True):
     message: str
 
 
+class NewBlobs(Struct, frozen=True):
+    """File versions that a history adds: `read` as (path, bytes), `larger` as (path, size), `total` bytes."""
+
+    read: tuple[tuple[str, bytes], ...]
+    larger: tuple[tuple[str, int], ...]
+    total: int
+
+
 class Diff(Struct, frozen=True):
     """A unified diff; `truncated` when it was cut at the bound that the caller set."""
 
@@ -156,6 +164,14 @@ def parse_changes(output: bytes) -> Iterator[ChangedPath]:
     for about, path in zip(fields[0::2], fields[1::2], strict=False):
         _, mode, _, sha, status = about.decode().split()
         yield ChangedPath(shown(path), status[0], mode, sha)
+
+
+def parse_objects(output: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the objects of a `git rev-list --objects` answer with a path where each is found."""
+    for line in output.split(b"\n"):
+        sha, found, path = line.partition(b" ")
+        if found and path:
+            yield sha.decode(), shown(path)
 
 
 def parse_refs(output: bytes) -> dict[str, str]:

@@ -10,6 +10,7 @@ import asyncio
 import fnmatch
 import shutil
 import tempfile
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -35,9 +36,11 @@ from ironclaw_git.objects import (
     CommitInfo,
     Diff,
     FileEntry,
+    NewBlobs,
     parse_batch,
     parse_changes,
     parse_files,
+    parse_objects,
     parse_refs,
     plain_lines,
     single,
@@ -155,6 +158,13 @@ class Repository:
         missing = await self.git("rev-list", "--max-count=1", "--stdin", input=asked.encode())
         return not missing.stdout
 
+    async def tree_of(self, commit: str) -> str:
+        """Return the hash of a commit's tree; raise `UnknownObject`."""
+        found = await self.git("rev-parse", "-q", "--verify", f"{check_sha(commit)}^{{tree}}", check=False)
+        if found.returncode != 0:
+            raise UnknownObject(f"the repository has no commit {commit}")
+        return found.line
+
     async def list_files(
         self, commit: str, pattern: str | None = None, limit: int = 1_000
     ) -> list[FileEntry]:
@@ -190,6 +200,81 @@ class Repository:
         if len(stored.data) > max_bytes:
             raise OutputTooLarge(f"{path} is larger than {max_bytes} bytes")
         return stored.data
+
+    async def read_files(
+        self, commit: str, paths: Sequence[str], file_bytes_max: int = READ_BYTES_MAX
+    ) -> dict[str, bytes | None]:
+        """Return the bytes of several files of a commit as stored, in two processes for all of them.
+
+        None stands for what is not there, is no file, or is larger than `file_bytes_max`; see `sizes`.
+        """
+        sizes = await self.sizes(commit, paths)
+        wanted = [path for path in paths if 0 <= sizes.get(path, -1) <= file_bytes_max]
+        names = [f"{commit}:{path}" for path in wanted]
+        answer = await git(
+            self.layout,
+            *("cat-file", "--batch"),
+            input="".join(f"{name}\n" for name in names).encode(),
+            max_output=sum(sizes[path] + _BATCH_HEADER_BYTES_MAX for path in wanted),
+        )
+        read = {
+            path: stored.data for path, stored in zip(wanted, parse_batch(answer.stdout, names), strict=True)
+        }
+        return {path: read.get(path) for path in paths}
+
+    async def sizes(self, commit: str, paths: Sequence[str]) -> dict[str, int]:
+        """Return the size in bytes of each of these paths that is a file or link of a commit.
+
+        Raises `UnsafePath`.
+        """
+        check_sha(commit)
+        asked = "".join(f"{commit}:{check_relative_path(path)}\n" for path in paths)
+        answer = await self.git("cat-file", "--batch-check", input=asked.encode())
+        sizes: dict[str, int] = {}
+        for path, line in zip(paths, answer.stdout.split(b"\n"), strict=False):
+            words = line.rsplit(b" ", 2)
+            if len(words) == 3 and words[1] == b"blob":
+                sizes[path] = int(words[2])
+        return sizes
+
+    async def new_blobs(
+        self, commit: str, known: str, *, file_bytes_max: int, total_bytes_max: int
+    ) -> NewBlobs:
+        """Return every file version that `commit` has in its history and `known` has not.
+
+        What a later commit took out again is among them. Larger files are named, not read; when all are
+        more than `total_bytes_max` none is read.
+        """
+        listed = await self.git(
+            *("rev-list", "--objects", "--stdin"),
+            input=f"{check_sha(commit)}\n^{check_sha(known)}\n".encode(),
+        )
+        names = dict(parse_objects(listed.stdout))
+        about = await self.git(
+            *("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)"),
+            input="".join(f"{sha}\n" for sha in names).encode(),
+        )
+        fields = [line.split() for line in about.stdout.decode().splitlines()]
+        sizes = {sha: int(size) for sha, kind, size in fields if kind == "blob"}
+        small = {sha: size for sha, size in sizes.items() if size <= file_bytes_max}
+        total = sum(sizes.values())
+        if total > total_bytes_max:
+            small = {}
+        answer = await git(
+            self.layout,
+            *("cat-file", "--batch"),
+            input="".join(f"{sha}\n" for sha in small).encode(),
+            max_output=sum(small.values()) + _BATCH_HEADER_BYTES_MAX * len(small),
+        )
+        read = tuple((names[one.sha], one.data) for one in parse_batch(answer.stdout, small))
+        larger = tuple((names[sha], size) for sha, size in sizes.items() if size > file_bytes_max)
+        return NewBlobs(read, larger, total)
+
+    async def object_sizes(self, shas: Sequence[str]) -> list[int]:
+        """Return the sizes of objects in bytes; 0 for what is not here, as a removed file or a submodule."""
+        asked = "".join(f"{check_sha(sha)}\n" for sha in shas)
+        answer = await self.git("cat-file", "--batch-check=%(objectsize)", input=asked.encode())
+        return [int(line) if line.isdigit() else 0 for line in answer.stdout.splitlines()]
 
     async def log(self, commit: str, limit: int = 50, graph: bool = False) -> list[str]:
         """Return the history of a commit as `git log --oneline` lines, newest first; controls removed."""

@@ -27,6 +27,7 @@ _UNKNOWN = (
     "not something we can merge",
     "not a valid ref",
     "not a tree object",
+    "failed to unpack tree object",
     "not a commit",
     "could not get object info",
 )

@@ -3,6 +3,7 @@
 import asyncio
 
 from ironclaw_api_gateway.endings import Endings
+from ironclaw_chassis.authentication import CallerIdentity
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_contracts.endpoints import co
 from ironclaw_contracts.endpoints.api_gateway import ChatAnswer, ChatRequest
@@ -19,14 +20,14 @@ class Chat:
         self._client = client
         self._endings = endings
 
-    async def ask(self, request: ChatRequest, caller_name: str) -> ChatAnswer:
+    async def ask(self, request: ChatRequest, caller: CallerIdentity) -> ChatAnswer:
         """Start a run; in `sync` mode answer when it ends or the deadline passes, else at once.
 
         The run's id is chosen here, before co is asked: however often co is asked, there is one run.
         Raises `Unavailable`, before there is a run, when too many chats wait.
         """
         run_id = request.run_id or new_id()
-        run_request = as_run(request, run_id, caller_name)
+        run_request = as_run(request, run_id, caller)
         if request.mode == "async":
             return as_answer(await self._client.call(co.CREATE_RUN, run_request))
         deadline = asyncio.get_running_loop().time() + request.deadline_seconds
@@ -35,10 +36,10 @@ class Chat:
             return as_answer(await self._endings.wait(run, hint, deadline))
 
 
-def as_run(request: ChatRequest, run_id: str, caller_name: str) -> co.RunRequest:
+def as_run(request: ChatRequest, run_id: str, caller: CallerIdentity) -> co.RunRequest:
     """Return what co is asked for; a caller that names no user is known by the name of its key."""
     return co.RunRequest(
-        user_id=caller_name if request.user_id == ANONYMOUS else request.user_id,
+        user_id=caller.name if request.user_id == ANONYMOUS else request.user_id,
         objective=request.message,
         theater_hint=request.theater_hint,
         run_id=run_id,
@@ -47,6 +48,7 @@ def as_run(request: ChatRequest, run_id: str, caller_name: str) -> co.RunRequest
         constraints=request.constraints,
         budget=request.budget,
         on_order_failure=request.on_order_failure,
+        charged_to=caller.charged_to,
     )
 
 

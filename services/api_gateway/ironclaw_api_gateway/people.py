@@ -13,6 +13,7 @@ from ironclaw_chassis.settings import SettingsError
 from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
 from ironclaw_contracts.enums import Role
 from ironclaw_contracts.errors import NotFound, Unauthenticated
+from ironclaw_contracts.spending import SpendingKey
 
 _CACHED_MAX = 4_096
 _BOOTSTRAP_NAME = "operator"
@@ -38,7 +39,8 @@ class People:
         if stored is None or not fits or stored.key.revoked_at is not None:
             raise Unauthenticated("the API key is unknown or revoked; make one with: ironclaw keys create")
         await self._limiter.take(stored.key.key_id, stored.key.rate_per_minute, stored.key.burst)
-        return CallerIdentity(kind=stored.key.role, name=stored.key.name)
+        charged_to = SpendingKey(stored.key.key_id, stored.key.spend)
+        return CallerIdentity(kind=stored.key.role, name=stored.key.name, charged_to=charged_to)
 
     async def create(self, request: KeyRequest) -> NewKey:
         """Make a key; its secret is in the answer and nowhere else."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 from ironclaw_chassis.database import available, close_pool, open_pool
 from ironclaw_contracts.access import ApiKey, KeyRequest
 from ironclaw_contracts.enums import Role
+from ironclaw_contracts.spending import Ceiling
 
 _ANSWER_SECONDS = 2.0
 
@@ -64,10 +65,12 @@ class Store:
         What was revoked stays revoked unless the secret is another one.
         """
         row = await self._fetchrow(
-            "insert into api_keys (key_id, name, role, digest, rate_per_minute, burst)"
-            " values ($1, $2, $3, $4, $5, $6)"
+            "insert into api_keys"
+            " (key_id, name, role, digest, rate_per_minute, burst, spend_tokens, spend_usd)"
+            " values ($1, $2, $3, $4, $5, $6, $7, $8)"
             " on conflict (key_id) do update set name = excluded.name, role = excluded.role,"
             " digest = excluded.digest, rate_per_minute = excluded.rate_per_minute, burst = excluded.burst,"
+            " spend_tokens = excluded.spend_tokens, spend_usd = excluded.spend_usd,"
             " revoked_at = case when api_keys.digest = excluded.digest then api_keys.revoked_at end"
             " returning *",
             key_id,
@@ -76,6 +79,8 @@ class Store:
             digest,
             request.rate_per_minute,
             request.burst,
+            request.spend.tokens,
+            request.spend.usd,
         )
         return _stored(row).key
 
@@ -105,6 +110,7 @@ def _stored(row: Any) -> StoredKey:
         role=Role(row["role"]),
         rate_per_minute=row["rate_per_minute"],
         burst=row["burst"],
+        spend=Ceiling(tokens=row["spend_tokens"], usd=row["spend_usd"]),
         created_at=row["created_at"],
         revoked_at=row["revoked_at"],
     )

@@ -2,6 +2,7 @@
 
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_co.playbooks import failure_policy
 from ironclaw_contracts.derived import run_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.endpoints.co import Cancellation, RunRequest
@@ -41,7 +42,8 @@ class Admission:
                     inputs=request.inputs,
                     constraints=request.constraints,
                     budget=request.budget,
-                    on_order_failure=request.on_order_failure,
+                    charged_to=request.charged_to,
+                    on_order_failure=request.on_order_failure or failure_policy(request.playbook),
                 ),
                 run_id=run_id,
                 theater_id=theater_id,

@@ -11,14 +11,17 @@ from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.hints import hint_from_ledger
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
-from ironclaw_chassis.model import ModelClient
+from ironclaw_chassis.model import open_model
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import Reconciler, background
 from ironclaw_co.acknowledging import Acknowledging
 from ironclaw_co.admission import Admission
+from ironclaw_co.announcing import Announcing
 from ironclaw_co.commander import Commander
 from ironclaw_co.dispatcher import Dispatcher
 from ironclaw_co.drafting import Drafter
+from ironclaw_co.intents import is_announced
 from ironclaw_co.model_planner import ModelPlanner
 from ironclaw_co.parts import Parts
 from ironclaw_co.routes import build_routes
@@ -26,7 +29,7 @@ from ironclaw_co.settings import Settings
 from ironclaw_co.sweep import RunSweep
 from ironclaw_contracts.artifacts import Profile
 from ironclaw_contracts.endpoints import ledger as ledger_api
-from ironclaw_contracts.enums import Service
+from ironclaw_contracts.enums import RunStatus, Service
 from ironclaw_contracts.events import EventType
 
 HINTS = (
@@ -45,12 +48,8 @@ def compose(settings: Settings) -> Litestar:
     client = ServiceClient(Identity.load(Service.CO, settings.keys), Addresses(settings))
     ledger = LedgerClient(client)
     queue = ArqQueue(settings.redis_url.reveal())
-    model = ModelClient(settings.model_base_url, settings.model_api_key)
-    planner = (
-        ModelPlanner(model, settings.model_name, settings.plan_tasks_max)
-        if settings.model_api_key.reveal()
-        else None
-    )
+    model = open_model(settings, client)
+    planner = ModelPlanner(model, settings.model_name, settings.plan_tasks_max) if model.available else None
     commander = Commander(
         client,
         ledger,
@@ -58,12 +57,24 @@ def compose(settings: Settings) -> Litestar:
         Drafter(client, planner),
         profile=Profile(model=settings.model_name),
         in_flight_max=settings.in_flight_max,
+        intent_required=settings.poi_required,
     )
 
     parts = Parts(settings, ledger)
 
+    node = ServiceNode(Service.CO, settings)
+    announcing = Announcing(client, ledger, node)
+    node.active_intents = announcing.active
+    announcer = Reconciler(
+        "intents", announcing.announce, announcing.waiting, period_seconds=settings.sweep_seconds
+    )
+
     async def advance(run_id: str) -> None:
-        await commander.advance(run_id)
+        view = await commander.advance(run_id)
+        if view.run.status is not RunStatus.OPEN:
+            announcing.ended(run_id)
+        if not is_announced(view.run):
+            announcer.nudge(run_id)
 
     reconciler = Reconciler("co", advance, RunSweep(client).keys, period_seconds=settings.sweep_seconds)
 
@@ -74,6 +85,7 @@ def compose(settings: Settings) -> Litestar:
             await stack.enter_async_context(queue)
             stack.push_async_callback(model.aclose)
             await stack.enter_async_context(parts.open())
+            await stack.enter_async_context(announcer.running())
             await stack.enter_async_context(reconciler.running())
             await stack.enter_async_context(background(hint_from_ledger(ledger, reconciler, HINTS, "run_id")))
             yield
@@ -92,4 +104,5 @@ def compose(settings: Settings) -> Litestar:
         ServiceAuthenticator(TokenVerifier.load(Service.CO, settings.keys)),
         lifespan=lifespan,
         checks={"queue": queue.ping, "ledger": reach_ledger, "database": parts.ping},
+        node=node,
     )

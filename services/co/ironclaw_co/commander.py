@@ -58,6 +58,7 @@ class Commander:
         *,
         profile: Profile,
         in_flight_max: int,
+        intent_required: bool,
     ) -> None:
         self._client = client
         self._ledger = ledger
@@ -65,6 +66,7 @@ class Commander:
         self._drafter = drafter
         self._profile = profile
         self._in_flight_max = in_flight_max
+        self._intent_required = intent_required
         self._slots = asyncio.Semaphore(_PARALLEL_MAX)
 
     async def advance(self, run_id: str) -> RunView:
@@ -75,7 +77,9 @@ class Commander:
         """
         view = await self._ledger.run(run_id)
         for _ in range(_ROUNDS_MAX):
-            actions = next_actions(view, datetime.now(UTC), self._in_flight_max)
+            actions = next_actions(
+                view, datetime.now(UTC), self._in_flight_max, intent_required=self._intent_required
+            )
             if not actions:
                 return view
             results = await asyncio.gather(*(self._perform(view, a) for a in actions), return_exceptions=True)

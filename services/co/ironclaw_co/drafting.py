@@ -7,7 +7,10 @@ from ironclaw_co.draft_plan import CannotPlan, DraftPlan, Wish
 from ironclaw_co.model_planner import ModelPlanner
 from ironclaw_co.planner import wish_of
 from ironclaw_co.playbooks import PLAYBOOKS, choose, needs_files
+from ironclaw_co.playbooks.codemod import CODEMOD
+from ironclaw_contracts.commands import POLICY_FILE, TheaterPolicy, parse_policy
 from ironclaw_contracts.endpoints import vault
+from ironclaw_contracts.errors import BadRequest, NotFound
 from ironclaw_contracts.snapshots import RunSnapshot
 
 _FILES_MAX = 10_000
@@ -45,4 +48,20 @@ class Drafter:
             return wish
         query = vault.FilesQuery(limit=_FILES_MAX)
         listing = await self._client.call(vault.LIST_FILES, query=query, theater_id=run.theater_id)
-        return wish_of(run, tuple(file.path for file in listing.files))
+        wish = wish_of(run, tuple(file.path for file in listing.files))
+        if run.playbook != CODEMOD:
+            return wish
+        if listing.truncated:
+            raise CannotPlan(f"the theater has more than {_FILES_MAX} files; split it by several runs")
+        return msgspec.structs.replace(wish, policy=await self._policy(run.theater_id))
+
+    async def _policy(self, theater_id: str) -> TheaterPolicy:
+        try:
+            query = vault.FileQuery(path=POLICY_FILE)
+            raw: bytes | None = await self._client.call(vault.READ_FILE, query=query, theater_id=theater_id)
+        except NotFound:
+            raw = None
+        try:
+            return parse_policy(raw)
+        except BadRequest as error:
+            raise CannotPlan(error.message) from error

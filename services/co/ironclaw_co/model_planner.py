@@ -2,7 +2,7 @@
 
 import structlog
 
-from ironclaw_chassis.model import ModelClient, ModelError
+from ironclaw_chassis.model import ModelClient, ModelError, Payer
 from ironclaw_co.draft_plan import CannotPlan, DraftPlan, Wish
 from ironclaw_co.planner import from_model
 
@@ -10,6 +10,7 @@ log = structlog.get_logger()
 
 _TIMEOUT_SECONDS = 45.0
 _FILES_SHOWN_MAX = 400
+_PROFILE = "planner"
 
 _SYSTEM = """You plan work on a git repository. Answer with JSON only:
 {"tasks": [{"title": "...", "objective": "...", "files": ["path", ...], "after": [1, ...]}]}
@@ -32,7 +33,9 @@ class ModelPlanner:
         user = f"At most {self._tasks_max} tasks.\n\nFiles:\n{files}\n\nThe user asks:\n{wish.objective}"
         try:
             answer = await self._client.complete(
-                self._model, _SYSTEM, user, temperature=0.1, timeout_seconds=_TIMEOUT_SECONDS
+                *(self._model, _SYSTEM, user, Payer(run_id=wish.run_id, profile=_PROFILE)),
+                temperature=0.1,
+                timeout_seconds=_TIMEOUT_SECONDS,
             )
         except ModelError as error:
             raise CannotPlan(f"the planning model did not answer: {error}") from error

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from ironclaw_co.draft_plan import CannotPlan, DraftPlan, DraftTask, Wish
-from ironclaw_contracts.artifacts import Order, Profile
+from ironclaw_contracts.artifacts import Constraints, Order, Profile
 from ironclaw_contracts.derived import run_event
 from ironclaw_contracts.events import EventType, NewEvent, new_event
 from ironclaw_contracts.ids import derived_event_id
@@ -120,7 +120,7 @@ def order_event(
         type=task.type,
         objective=task.objective,
         inputs=task.inputs,
-        constraints=run.constraints,
+        constraints=_constraints(run.constraints, task),
         profile=profile,
     )
     return new_event(
@@ -132,6 +132,13 @@ def order_event(
         garrison_id=run.garrison_id,
         event_id=derived_event_id(order_id, EventType.ORDER_CREATED),
     )
+
+
+def _constraints(given: Constraints, task: DraftTask) -> Constraints:
+    """Return the run's constraints, with the playbook's time where the run asked for none of its own."""
+    if given.budget_seconds != Constraints().budget_seconds:
+        return given
+    return msgspec.structs.replace(given, budget_seconds=task.budget_seconds)
 
 
 def check_budget(budget: Budget, orders: int) -> None:

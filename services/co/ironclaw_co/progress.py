@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
+from ironclaw_co.intents import may_dispatch, refusal
 from ironclaw_co.replan import with_dependents
 from ironclaw_contracts.enums import OrderPhase, RunStatus, WorktreeState
 from ironclaw_contracts.snapshots import OrderSnapshot, RunView
@@ -62,15 +63,20 @@ class CancelRun(Struct, frozen=True):
 Action = MakePlan | Dispatch | Cancel | Replan | Tidy | Finish | Fail | CancelRun
 
 
-def next_actions(view: RunView, now: datetime, in_flight_max: int) -> list[Action]:
+def next_actions(
+    view: RunView, now: datetime, in_flight_max: int, *, intent_required: bool = False
+) -> list[Action]:
     """Return what to do now, all of it safe to do twice.
 
-    `in_flight_max` bounds how many orders of the run are with the workers at once.
+    `in_flight_max` bounds how many orders of the run are with the workers at once. With `intent_required`
+    nothing is dispatched before the validator has accepted the plan's intent, and a refused run stops.
     """
     tidy: list[Action] = [Tidy(order) for order in view.orders if _needs_tidying(order)]
     if view.run.status is not RunStatus.OPEN:
         return tidy
     stop = _reason_to_stop(view, now)
+    if stop is None and intent_required:
+        stop = refusal(view.run)
     if stop is not None:
         open_orders = [o for o in view.orders if o.phase not in TERMINAL_PHASES]
         if open_orders:
@@ -85,6 +91,7 @@ def next_actions(view: RunView, now: datetime, in_flight_max: int) -> list[Actio
         lost = lost_orders(view)
         goes_on = view.run.on_order_failure == "continue" and view.run.orders_integrated > 0
         return [Fail(_loss(lost)) if lost and not goes_on else Finish(), *tidy]
+    in_flight_max = 0 if intent_required and not may_dispatch(view.run) else in_flight_max
     return [*_order_actions(view, in_flight_max), *tidy]
 
 

@@ -11,6 +11,7 @@ from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.hints import hint_from_ledger
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import Reconciler, background, forever
 from ironclaw_contracts.endpoints import ALL
@@ -18,6 +19,7 @@ from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import EventType
 from ironclaw_duty_officer.drills import start_drill
 from ironclaw_duty_officer.grading import Grading
+from ironclaw_duty_officer.relay.parts import Relay
 from ironclaw_duty_officer.routes import build_routes
 from ironclaw_duty_officer.settings import Settings
 from ironclaw_patrol.assembly import assemble
@@ -36,6 +38,8 @@ def compose(settings: Settings) -> Litestar:
     lead = Leadership(client, settings.lead_seconds)
     others = [service for service in ALL if service is not Service.DUTY_OFFICER]
     patroller = assemble(client, ledger, queue, lead, settings.limits, others, settings.garrison_id)
+
+    relay = Relay(settings, client)
 
     async def look_at(order_id: str) -> None:
         await patroller.look_at(order_id)
@@ -59,6 +63,7 @@ def compose(settings: Settings) -> Litestar:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(client)
             await stack.enter_async_context(queue)
+            await stack.enter_async_context(relay.open())
             await stack.enter_async_context(lead.kept())
             await stack.enter_async_context(reconciler.running())
             loops = [
@@ -72,8 +77,9 @@ def compose(settings: Settings) -> Litestar:
             yield
 
     return create_app(
-        build_routes(patroller, Grading(client, ledger)),
+        build_routes(patroller, Grading(client, ledger), relay),
         ServiceAuthenticator(TokenVerifier.load(Service.DUTY_OFFICER, settings.keys)),
         lifespan=lifespan,
-        checks={"queue": queue.ping},
+        checks={"queue": queue.ping, "database": relay.ping},
+        node=ServiceNode(Service.DUTY_OFFICER, settings),
     )

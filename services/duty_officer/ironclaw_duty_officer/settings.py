@@ -5,7 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from ironclaw_chassis.secret import Secret
-from ironclaw_chassis.settings import ServiceSettings
+from ironclaw_chassis.settings import DatabaseSettings
 from ironclaw_patrol.assembly import PatrolLimits
 from ironclaw_patrol.breaker import BreakerLimits
 from ironclaw_patrol.rules import Thresholds
@@ -13,7 +13,7 @@ from ironclaw_patrol.rules import Thresholds
 Positive = Annotated[float, Meta(gt=0)]
 
 
-class Settings(ServiceSettings, frozen=True, kw_only=True):
+class Settings(DatabaseSettings, frozen=True, kw_only=True):
     """What the duty officer reads from the environment; the table is in docs/settings.md."""
 
     redis_url: Secret = Secret("redis://127.0.0.1:6379")

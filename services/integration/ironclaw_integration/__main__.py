@@ -1,8 +1,11 @@
-"""`python -m ironclaw_integration` runs the service."""
+"""`python -m ironclaw_integration` runs the service; with `migrate` it updates the schema and ends."""
 
-from ironclaw_chassis.serve import serve
+from importlib.resources import files
+
+from ironclaw_chassis.serve import run_service
 from ironclaw_contracts.enums import Service
-from ironclaw_integration.app import compose
 from ironclaw_integration.settings import Settings
 
-serve(Service.INTEGRATION, Settings, compose)
+run_service(
+    Service.INTEGRATION, Settings, "ironclaw_integration.app", files("ironclaw_integration") / "migrations"
+)

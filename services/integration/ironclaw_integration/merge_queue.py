@@ -1,244 +1,352 @@
-"""One merge queue a theater: oldest ready order first, gated as merged, promoted by compare-and-swap."""
+"""One merge queue a theater: batches gated as merged, bisected on failure, promoted by compare-and-swap.
+
+Safe to stop between any two steps: the mainline moves in one step, and the repository tells how far a merge
+got. Orders that a crash left GATED are on the mainline, or are merged anew.
+"""
 
 import asyncio
 from collections import defaultdict
-from pathlib import Path
 
-import msgspec
 import structlog
-from msgspec import Struct
 
 import ironclaw_git
-from ironclaw_chassis.client import ServiceClient
+from ironclaw_chassis.escalations import Escalations
 from ironclaw_chassis.ledger import LedgerClient
-from ironclaw_contracts.derived import order_event
-from ironclaw_contracts.endpoints import vault
-from ironclaw_contracts.endpoints.integration import (
-    IntegrationAnswer,
-    IntegrationRequest,
-    Trial,
-    TrialRequest,
-)
-from ironclaw_contracts.enums import OrderPhase
-from ironclaw_contracts.errors import BadRequest, Conflict
-from ironclaw_contracts.events import EventType
-from ironclaw_contracts.payloads import (
-    AttemptPayload,
-    GateResult,
-    Integrated,
-    IntegrationFailed,
-    IntegrationPassed,
-    IntegrationStarted,
-    OrderBlocked,
-)
+from ironclaw_contracts.enums import OrderPhase, Severity
+from ironclaw_contracts.errors import Conflict
+from ironclaw_contracts.payloads import GateResult, IntegrationPassed
 from ironclaw_contracts.snapshots import OrderSnapshot
-from ironclaw_git import Repository
-from ironclaw_integration.evidence import gather_facts
-from ironclaw_integration.gates import failed, run_gates
+from ironclaw_integration.announcing import Announcer
+from ironclaw_integration.chaining import Candidate, Chain, build_chain
+from ironclaw_integration.claims import rerun_mismatch
+from ironclaw_integration.definition import BadGates
+from ironclaw_integration.gates import holding, reason_of, report_result, turned_down
+from ironclaw_integration.ordering import APPROVAL_AWAITED, awaits_approval, in_order, is_free, next_batch
+from ironclaw_integration.patience import Patience
+from ironclaw_integration.proofs import Proofs, halt_reason
+from ironclaw_integration.runner import GateRunner, Tree
+from ironclaw_integration.store import Approval, Store
+from ironclaw_integration.theaters import Mainline, Theaters
+from ironclaw_integration.verdicts import PASSED
 
 log = structlog.get_logger()
 
 QUEUED_PHASES = frozenset({OrderPhase.READY, OrderPhase.INTEGRATING, OrderPhase.GATED, OrderPhase.HELD})
 _SWAPS_MAX = 5
-
-
-class Candidate(Struct, frozen=True):
-    """A gated merge commit and the mainline commit that it goes onto."""
-
-    merge_commit: str
-    onto: str
-    gates: list[GateResult]
+_ROUNDS_MAX = 1_000
 
 
 class MergeQueue:
-    """Merges orders; safe to stop between any two steps: the repository tells how far a merge got."""
+    """Merges the orders of theaters, one theater at a time each."""
 
-    def __init__(self, client: ServiceClient, ledger: LedgerClient) -> None:
-        self._client = client
+    def __init__(
+        self,
+        ledger: LedgerClient,
+        theaters: Theaters,
+        store: Store,
+        runner: GateRunner,
+        proofs: Proofs,
+        escalations: Escalations,
+    ) -> None:
         self._ledger = ledger
-        self._repositories: dict[str, Repository] = {}
+        self._theaters = theaters
+        self._store = store
+        self._runner = runner
+        self._proofs = proofs
+        self._escalations = escalations
+        self._announcer = Announcer(ledger)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._gates: dict[tuple[str, int], list[GateResult]] = {}
+        self._patience = Patience()
 
     async def drain(self, theater_id: str) -> None:
-        """Merge every ready order of a theater, oldest first."""
+        """Merge every order of a theater that can be merged now."""
         async with self._locks[theater_id]:
-            queued = [o async for o, _ in self._ledger.orders_in(sorted(QUEUED_PHASES), theater_id)]
-            for order in sorted(queued, key=lambda order: (order.phase is OrderPhase.HELD, order.first_seq)):
-                await self._integrate(order)
+            await self._rounds(theater_id, None)
 
-    async def integrate(self, request: IntegrationRequest) -> IntegrationAnswer:
-        """Merge one order now and say how far it got.
+    async def drain_one(self, order: OrderSnapshot, wait_seconds: float) -> None:
+        """Merge one order now, before all others; also when it is held and its time has not come.
 
-        Raises `BadRequest` when the request names another theater or worktree than the order's, `Conflict`
-        when the order is not ready.
+        Raises `TimeoutError` when the queue works on others for longer than `wait_seconds`.
         """
-        async with self._locks[request.theater_id]:
-            order = (await self._ledger.order(request.order_id)).order
-            if order.theater_id != request.theater_id:
-                raise BadRequest(f"theater_id: order {order.order_id} is of theater {order.theater_id}")
-            path = order.worktree.path if order.worktree else None
-            if request.worktree_path is not None and request.worktree_path != path:
-                raise BadRequest(f"worktree_path: order {order.order_id} works in {path}")
-            if order.phase in QUEUED_PHASES:
-                await self._integrate(order)
-                order = (await self._ledger.order(request.order_id)).order
-            elif order.phase is not OrderPhase.INTEGRATED:
-                raise Conflict(f"order {order.order_id} is {order.phase}, not ready to be integrated")
-        return IntegrationAnswer(
-            order_id=order.order_id,
-            phase=order.phase,
-            merge_commit=order.merge_commit,
-            reason=order.hold or (order.history[-1].reason if order.history else None),
-            gates=self._gates.pop((order.order_id, order.attempt), []),
-        )
+        lock = self._locks[order.theater_id]
+        async with asyncio.timeout(wait_seconds):
+            await lock.acquire()
+        try:
+            self._patience.forget(order)
+            await self._rounds(order.theater_id, order.order_id)
+        finally:
+            lock.release()
 
-    async def try_merge(self, request: TrialRequest) -> Trial:
-        """Merge and gate a finished attempt without telling anybody; no ref moves."""
-        order = (await self._ledger.order(request.order_id)).order
-        attempt = msgspec.structs.replace(
-            order,
-            attempt=request.attempt,
-            commit_sha=request.commit_sha,
-            artifacts=request.artifacts,
-            worktree=None,
-        )
-        repository = await self._repository(order.theater_id)
-        onto = await repository.mainline_head()
-        merged = await _merge(repository, attempt, request.commit_sha, onto)
-        if isinstance(merged, ironclaw_git.Conflict):
-            return Trial(passed=False, reason=_conflicting(list(merged.paths)), gates=[])
-        facts = await gather_facts(repository, attempt, request.commit_sha, onto, merged.commit)
-        results = await asyncio.to_thread(run_gates, attempt, facts)
-        turned_down = failed(results)
-        return Trial(passed=not turned_down, reason=_reason(turned_down) or None, gates=results)
+    def retry_held(self, theater_id: str) -> None:
+        """Have the held orders of a theater tried at the next round: what held them may be mended."""
+        self._patience.forget_all(theater_id)
 
-    async def _integrate(self, order: OrderSnapshot) -> None:
-        commit = order.commit_sha
-        if commit is None:
-            raise Conflict(f"order {order.order_id} has no commit to integrate")
-        repository = await self._repository(order.theater_id)
-        for _ in range(_SWAPS_MAX):
-            onto = await repository.mainline_head()
-            if await _is_promoted(repository, order, onto):
-                await self._done(order, order.merge_commit or "", repository)
-                return
-            candidate = await self._gate(repository, order, commit, onto)
-            if candidate is None:
+    async def _rounds(self, theater_id: str, only: str | None) -> None:
+        done: set[tuple[str, int]] = set()
+        swaps = 0
+        for _ in range(_ROUNDS_MAX):
+            queued = [o async for o, _ in self._ledger.orders_in(sorted(QUEUED_PHASES), theater_id)]
+            waiting = [o for o in in_order(queued) if (o.order_id, o.attempt) not in done]
+            waiting = [o for o in waiting if only is None or o.order_id == only]
+            if not waiting:
                 return
             try:
-                await ironclaw_git.promote(repository, candidate.merge_commit, onto)
+                settled = await self._round(theater_id, waiting)
             except ironclaw_git.StaleRef as error:
-                log.info("the mainline moved, merging again", order_id=order.order_id, reason=str(error))
-                order = (await self._ledger.order(order.order_id)).order
+                swaps += 1
+                if swaps >= _SWAPS_MAX:
+                    raise Conflict(
+                        f"the mainline of {theater_id} moves faster than its orders can merge"
+                    ) from error
+                log.info("the mainline moved, merging again", theater_id=theater_id, reason=str(error))
                 continue
-            except ironclaw_git.DirtyCheckout as error:
-                await self._hold(order, str(error))
-                return
-            await self._done(order, candidate.merge_commit, repository)
-            return
-        raise Conflict(
-            f"the mainline of {order.theater_id} moves faster than order {order.order_id} can merge"
-        )
+            done |= {(order.order_id, order.attempt) for order in settled}
 
-    async def _gate(
-        self, repository: Repository, order: OrderSnapshot, commit: str, onto: str
-    ) -> Candidate | None:
-        """Merge onto the mainline's head and gate the result; None when the order was turned away.
+    async def _round(self, theater_id: str, waiting: list[OrderSnapshot]) -> list[OrderSnapshot]:
+        """Take the next batch as far as it gets; return the orders that need no further look now."""
+        try:
+            mainline = await self._theaters.mainline(theater_id)
+        except BadGates as error:
+            await self._halt(theater_id, "gates.toml", str(error))
+            return await self._hold(waiting, str(error), [])
+        merged = [order for order in waiting if await _is_promoted(mainline, order)]
+        if merged:
+            promoted = [(order, order.merge_commit or "") for order in merged]
+            await self._announcer.integrated(promoted, mainline.repository.mainline_branch)
+            return merged
+        resting = [order for order in waiting if self._patience.rests(order, mainline.head)]
+        if resting:
+            return resting
+        if not mainline.gates.merge.require_approval:
+            return await self._settle(theater_id, next_batch(waiting, mainline.gates.merge.batch, is_free))
+        return await self._round_with_approvals(mainline, waiting)
 
-        Nothing is told before the gates ran: a crash until then leaves the order as it was, ready.
+    async def _round_with_approvals(
+        self, mainline: Mainline, waiting: list[OrderSnapshot]
+    ) -> list[OrderSnapshot]:
+        """Batch what was approved; gate the rest alone, so that a person is asked only for what passes."""
+        decided = {order.order_id: await self._approval(order) for order in waiting}
+        asked = [o for o in waiting if decided[o.order_id] is None and awaits_approval(o)]
+        if asked:
+            return asked
+
+        def may_share(order: OrderSnapshot) -> bool:
+            return decided[order.order_id] is not None and is_free(order)
+
+        batch = next_batch(waiting, mainline.gates.merge.batch, may_share)
+        refused = decided[batch[0].order_id]
+        if refused is not None and not refused.approved:
+            reason = f"{refused.decided_by} refused it: {refused.note or 'no reason given'}"
+            await self._announcer.refused(batch[0], reason, [_approval_result(refused)])
+            return batch[:1]
+        approved = [o for o in batch if (d := decided[o.order_id]) is None or d.approved]
+        return await self._settle(mainline.theater_id, approved)
+
+    async def _approval(self, order: OrderSnapshot) -> Approval | None:
+        return await self._store.approval(order.order_id, order.attempt, order.commit_sha or "")
+
+    async def _settle(self, theater_id: str, orders: list[OrderSnapshot]) -> list[OrderSnapshot]:
+        """Gate orders together and promote them, or find out which of them is to blame.
+
+        Raises `StaleRef` when somebody else moved the mainline.
         """
-        merged = await _merge(repository, order, commit, onto)
-        started = IntegrationStarted(attempt=order.attempt, commit_sha=commit)
-        if isinstance(merged, ironclaw_git.Conflict):
-            await self._conflict(order, started, onto, list(merged.paths))
-            return None
-        facts = await gather_facts(repository, order, commit, onto, merged.commit)
-        results = await asyncio.to_thread(run_gates, order, facts)
-        self._gates[order.order_id, order.attempt] = results
-        turned_down = failed(results)
-        if turned_down:
-            refusal = IntegrationFailed(attempt=order.attempt, reason=_reason(turned_down), gates=results)
-            await self._append(order, EventType.INTEGRATION_FAILED, refusal, started=started, ordinal=onto)
-            return None
-        passed = IntegrationPassed(
-            attempt=order.attempt, merge_commit=merged.commit, onto=onto, gates=results
-        )
-        await self._append(order, EventType.INTEGRATION_PASSED, passed, started=started, ordinal=onto)
-        return Candidate(merge_commit=merged.commit, onto=onto, gates=results)
+        mainline = await self._theaters.mainline(theater_id)
+        chain = await build_chain(mainline, orders)
+        settled = await self._turn_away(chain)
+        candidates = chain.candidates
+        if not candidates:
+            return settled
+        results = await self._run_commands(mainline, chain.tip, candidates)
+        if not turned_down(results):
+            return settled + await self._promote(mainline, candidates, results)
+        if len(candidates) == 1:
+            await self._blame(mainline, candidates[0], results)
+            return [*settled, candidates[0].order]
+        half = (len(candidates) + 1) // 2
+        for part in (candidates[:half], candidates[half:]):
+            settled += await self._settle(theater_id, [candidate.order for candidate in part])
+        return settled
 
-    async def _conflict(
-        self, order: OrderSnapshot, started: IntegrationStarted, onto: str, paths: list[str]
-    ) -> None:
-        """Turn a conflicting order away: reissued once on the new mainline, blocked the second time."""
-        reason = _conflicting(paths)
-        if any(end.conflicts for end in order.history):
-            blocked = OrderBlocked(attempt=order.attempt, reason=reason, conflicts=paths)
-            await self._append(order, EventType.ORDER_BLOCKED, blocked, started=started, ordinal=onto)
+    async def _turn_away(self, chain: Chain) -> list[OrderSnapshot]:
+        for order, paths in chain.conflicting:
+            await self._announcer.conflicting(order, paths)
+        for refused in chain.refused:
+            bad = turned_down(refused.results)
+            await self._note(refused.order, refused.results)
+            await self._announcer.refused(refused.order, reason_of(bad), refused.results)
+        return [order for order, _ in chain.conflicting] + [one.order for one in chain.refused]
+
+    async def _run_commands(
+        self, mainline: Mainline, tip: Tree, candidates: list[Candidate]
+    ) -> list[GateResult]:
+        """Run the gates' commands on a tree: all of them for one order, for several until one says no."""
+        if mainline.gates.gate:
+            await self._announcer.started([candidate.order for candidate in candidates])
+        results: list[GateResult] = []
+        for gate in mainline.gates.gate:
+            results.append(await self._runner.judge(mainline.repository, tip, gate))
+            if len(candidates) > 1 and results[-1].verdict != PASSED:
+                break
+        return results
+
+    async def _blame(self, mainline: Mainline, candidate: Candidate, results: list[GateResult]) -> None:
+        """Refuse one order for what the gates said of it alone, or hold it when they said nothing of it.
+
+        Where the mainline itself does not pass, the order is not to blame: an order that mends it passes.
+        """
+        everything = [*candidate.results, *results]
+        held = holding(results)
+        bad = turned_down(results)
+        base = Tree(mainline.head, await mainline.repository.tree_of(mainline.head))
+        gates = [g for g in mainline.gates.gate if g.name in {result.gate for result in bad}]
+        before = [await self._runner.judge(mainline.repository, base, gate) for gate in gates]
+        if held:
+            reason = f"could not be judged: {reason_of(held)}"
+            if not turned_down(before):
+                reason += "; on the mainline as it is these gates run"
+            await self._hold_one(mainline, candidate.order, reason, everything)
+        elif red := turned_down(before):
+            reason = f"the mainline itself does not pass, at {mainline.head[:12]}: {reason_of(red)}"
+            await self._hold_one(mainline, candidate.order, reason, everything)
         else:
-            refusal = IntegrationFailed(attempt=order.attempt, reason=reason, conflicts=paths)
-            await self._append(order, EventType.INTEGRATION_FAILED, refusal, started=started, ordinal=onto)
+            everything += _rerun(mainline, candidate, bad)
+            await self._note(candidate.order, everything)
+            await self._announcer.refused(candidate.order, reason_of(bad), everything)
 
-    async def _hold(self, order: OrderSnapshot, reason: str) -> None:
-        """Hold a merge that has to wait for a person; said once for each reason."""
-        if order.hold == reason[:2000]:
-            return
-        held = IntegrationFailed(attempt=order.attempt, reason=reason[:2000], hold=True)
-        await self._append(order, EventType.INTEGRATION_FAILED, held, ordinal=f"hold-{order.last_seq}")
+    async def _promote(
+        self, mainline: Mainline, candidates: list[Candidate], results: list[GateResult]
+    ) -> list[OrderSnapshot]:
+        """Move the mainline to a gated chain, in one step. Raises `StaleRef`."""
+        orders = [candidate.order for candidate in candidates]
+        tip = candidates[-1].merge
+        repository = mainline.repository
+        lacking = await self._proofs.ensure(mainline.theater_id, repository, tip.commit, mainline.gates.gate)
+        if lacking:
+            reason = halt_reason(lacking)
+            for proof in lacking:
+                await self._halt(mainline.theater_id, proof.gate, reason)
+            return await self._hold(orders, reason, results, mainline)
+        approvals: dict[str, Approval] = {}
+        if mainline.gates.merge.require_approval:
+            for order in orders:
+                approval = await self._approval(order)
+                if approval is None:
+                    reason = f"{APPROVAL_AWAITED}: ironclaw approvals decide {order.order_id}"
+                    return await self._hold([order], reason, [*candidates[0].results, *results])
+                approvals[order.order_id] = approval
+        for one in candidates:
+            await self._note(one.order, one.results)
+        target = await _target(mainline, candidates)
+        try:
+            await self._announcer.passed(
+                [(one.order, _passed(mainline, one, results, approvals)) for one in candidates]
+            )
+        except Conflict as error:
+            log.info("an order has moved on", theater_id=mainline.theater_id, reason=error.message)
+            return await self._moved_on(orders, error)
+        try:
+            await ironclaw_git.promote(repository, target, mainline.head)
+        except ironclaw_git.DirtyCheckout as error:
+            fresh = [(await self._ledger.order(order.order_id)).order for order in orders]
+            return await self._hold(fresh, str(error), [], mainline)
+        await self._announcer.integrated(
+            [(one.order, one.merge.commit) for one in candidates], repository.mainline_branch
+        )
+        return orders
 
-    async def _done(self, order: OrderSnapshot, merge_commit: str, repository: Repository) -> None:
-        done = Integrated(attempt=order.attempt, commit_sha=merge_commit, mainline=repository.mainline_branch)
-        await self._append(order, EventType.INTEGRATED, done)
+    async def _note(self, order: OrderSnapshot, results: list[GateResult]) -> None:
+        """Count a judged report, and what of it was not so, in its profile's figures."""
+        kinds = {kind for result in results for kind in result.mismatches}
+        profile = order.order.profile
+        await self._store.note_report(order.order_id, order.attempt, profile.name, profile.model, kinds)
 
-    async def _repository(self, theater_id: str) -> Repository:
-        """Return a theater's repository; where it lies and which branch is its mainline never change."""
-        if theater_id not in self._repositories:
-            theater = await self._client.call(vault.GET_THEATER, theater_id=theater_id)
-            self._repositories[theater_id] = await Repository.open(Path(theater.repo_path), theater.mainline)
-        return self._repositories[theater_id]
+    async def _moved_on(self, orders: list[OrderSnapshot], error: Conflict) -> list[OrderSnapshot]:
+        """Return the orders that left the queue while they were gated, as by being cancelled."""
+        fresh = [(await self._ledger.order(order.order_id)).order for order in orders]
+        gone = [
+            order
+            for order, now in zip(orders, fresh, strict=True)
+            if now.phase not in QUEUED_PHASES or now.attempt != order.attempt
+        ]
+        if not gone:
+            raise error
+        return gone
 
-    async def _append(
+    async def _hold(
         self,
-        order: OrderSnapshot,
-        kind: EventType,
-        payload: AttemptPayload,
-        *,
-        started: IntegrationStarted | None = None,
-        ordinal: str = "",
+        orders: list[OrderSnapshot],
+        reason: str,
+        results: list[GateResult],
+        mainline: Mainline | None = None,
+    ) -> list[OrderSnapshot]:
+        for order in orders:
+            if mainline is not None:
+                self._patience.rest(order, mainline.head)
+            await self._announcer.held(order, reason, results)
+        return orders
+
+    async def _hold_one(
+        self, mainline: Mainline, order: OrderSnapshot, reason: str, results: list[GateResult]
     ) -> None:
-        events = [order_event(kind, payload, order, ordinal)]
-        if started is not None:
-            # A merge tried again (another mainline, after a hold) starts again: last_seq tells them apart.
-            begun = f"{ordinal}-{order.last_seq}"
-            events = [
-                order_event(EventType.INTEGRATION_STARTED, started, order, begun),
-                order_event(kind, payload, order, begun),
-            ]
-        await self._ledger.append_all(events)
+        await self._hold([order], reason, results, mainline)
+
+    async def _halt(self, theater_id: str, what: str, reason: str) -> None:
+        await self._escalations.raise_once(
+            Severity.HIGH,
+            f"gates:{theater_id}/{what}",
+            f"merges of theater {theater_id} halt: {reason}",
+            episode=reason[:200],
+            theater_id=theater_id,
+        )
 
 
-async def _merge(
-    repository: Repository, order: OrderSnapshot, commit: str, onto: str
-) -> ironclaw_git.Merged | ironclaw_git.Conflict:
-    message = f"Merge {order.title}\n\nOrder: {order.order_id}\nRun: {order.run_id}"
-    # The time of the commit makes the merge the same one when it is made again after a crash.
-    return await ironclaw_git.merge(
-        repository, onto, commit, message, ironclaw_git.IRONCLAW, when=order.created_at
+def _rerun(mainline: Mainline, candidate: Candidate, bad: list[GateResult]) -> list[GateResult]:
+    """Return what the failed tests say of a report that claims they pass."""
+    tests = {gate.name for gate in mainline.gates.gate if gate.kind == "tests"}
+    found = rerun_mismatch(candidate.claims, tests & {result.gate for result in bad})
+    return [report_result(found, mainline.gates)] if found else []
+
+
+def _approval_result(approval: Approval) -> GateResult:
+    verdict = "passed" if approval.approved else "failed"
+    said = f"{approval.decided_by} at {approval.decided_at.isoformat()}: {approval.note or 'no note'}"
+    return GateResult(gate="approval", verdict=verdict, detail=said)
+
+
+def _passed(
+    mainline: Mainline, one: Candidate, results: list[GateResult], approvals: dict[str, Approval]
+) -> IntegrationPassed:
+    approval = approvals.get(one.order.order_id)
+    person = [_approval_result(approval)] if approval is not None else []
+    return IntegrationPassed(
+        attempt=one.order.attempt,
+        merge_commit=one.merge.commit,
+        onto=mainline.head,
+        gates=[*one.results, *results, *person],
     )
 
 
-def _conflicting(paths: list[str]) -> str:
-    return f"conflicts with the mainline in {', '.join(paths[:10])}"
+async def _target(mainline: Mainline, candidates: list[Candidate]) -> str:
+    """Return the commit that the mainline moves to: the merge, or for several one step that joins them.
+
+    The commands judged the last tree only, so no other may stand in the first-parent history (ADR 9).
+    """
+    if len(candidates) == 1 or not mainline.gates.gate:
+        return candidates[-1].merge.commit
+    titles = "".join(f"\n- {one.order.title} ({one.order.order_id})" for one in candidates)
+    return await ironclaw_git.join(
+        mainline.repository,
+        mainline.head,
+        candidates[-1].merge.commit,
+        f"Merge {len(candidates)} orders\n{titles}",
+        when=max(one.order.created_at for one in candidates),
+    )
 
 
-def _reason(turned_down: list[GateResult]) -> str:
-    return "; ".join(f"{result.gate}: {result.detail}" for result in turned_down)[:2000]
-
-
-async def _is_promoted(repository: Repository, order: OrderSnapshot, mainline: str) -> bool:
+async def _is_promoted(mainline: Mainline, order: OrderSnapshot) -> bool:
     """Tell whether a crash came between the promotion of a gated merge and its event."""
     return (
         order.phase is OrderPhase.GATED
         and order.merge_commit is not None
-        and await repository.is_ancestor(order.merge_commit, mainline)
+        and await mainline.repository.is_ancestor(order.merge_commit, mainline.head)
     )

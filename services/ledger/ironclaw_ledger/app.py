@@ -5,6 +5,7 @@ from litestar import Litestar
 from ironclaw_chassis.app import create_app
 from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.identity import TokenVerifier
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_contracts.enums import Service
 from ironclaw_ledger.parts import Ledger
 from ironclaw_ledger.routes import build_routes
@@ -19,4 +20,5 @@ def compose(settings: Settings) -> Litestar:
         ServiceAuthenticator(TokenVerifier.load(Service.LEDGER, settings.keys)),
         lifespan=ledger.open,
         checks={"database": ledger.ping},
+        node=ServiceNode(Service.LEDGER, settings),
     )

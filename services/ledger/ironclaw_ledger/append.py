@@ -220,7 +220,7 @@ class _Trial:
             guards.check_run_creation(run, parsed.event)
             self._put_run(fold.create_run(event, parsed.payload))
             return event
-        run = guards.check_run_event(run, parsed.event)
+        run = guards.check_run_event(run, parsed.event, parsed.payload)
         event = msgspec.structs.replace(event, theater_id=run.theater_id)
         self._put_run(fold.fold_run(run, event, parsed.payload))
         return event

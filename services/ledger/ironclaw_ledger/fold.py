@@ -45,6 +45,7 @@ def create_run(event: Event, payload: p.RunCreated) -> RunSnapshot:
         first_seq=event.seq,
         last_seq=event.seq,
         on_order_failure=payload.on_order_failure,
+        charged_to=payload.charged_to,
     )
 
 
@@ -56,7 +57,7 @@ def fold_run(run: RunSnapshot, event: Event, payload: p.Payload) -> RunSnapshot:
         changes |= {"status": status, "status_event_id": event.event_id}
     match payload:
         case p.RunUpdated():
-            changes |= {"plan": payload.plan or run.plan}
+            changes |= {"plan": payload.plan or run.plan, "intent": payload.intent or run.intent}
             changes |= {"cancel_requested": payload.cancel_requested or run.cancel_requested}
         case p.RunCompleted():
             changes |= {"reply": payload.reply, "artifacts": payload.artifacts}

@@ -43,18 +43,25 @@ def check_run_creation(run: RunSnapshot | None, event: NewEvent) -> None:
         raise Conflict(f"run {event.run_id} exists already")
 
 
-def check_run_event(run: RunSnapshot | None, event: NewEvent) -> RunSnapshot:
-    """A run's events are legal while it is open; it ends only when all its orders have."""
+def check_run_event(run: RunSnapshot | None, event: NewEvent, payload: p.Payload) -> RunSnapshot:
+    """A run's events are legal while it is open; it ends only when all its orders have.
+
+    Only the ACK of its intent may come later: the validator may have been away while the run was done.
+    """
     if run is None:
         raise NotFound(f"there is no run {event.run_id!r}")
     _check_theater(run, event)
-    if run.status is not RunStatus.OPEN:
+    if run.status is not RunStatus.OPEN and not _only_links_intent(payload):
         raise IllegalTransition(f"{event.type} on run {run.run_id}, which is {run.status}")
     if event.type is not E.RUN_UPDATED and run.orders_open:
         raise IllegalTransition(f"{event.type} on run {run.run_id}, which has {run.orders_open} open orders")
     if event.type is E.RUN_COMPLETED and run.plan is None:
         raise IllegalTransition(f"RUN_COMPLETED on run {run.run_id}, which has no plan")
     return run
+
+
+def _only_links_intent(payload: p.Payload) -> bool:
+    return isinstance(payload, p.RunUpdated) and payload == p.RunUpdated(intent=payload.intent)
 
 
 def check_order_creation(

@@ -12,6 +12,7 @@ from ironclaw_ledger.appender import Appender
 from ironclaw_ledger.checkpoints import CheckpointSigner
 from ironclaw_ledger.reading import Reader
 from ironclaw_ledger.settings import Settings
+from ironclaw_ledger.spending import Spending
 from ironclaw_ledger.store import Store
 from ironclaw_ledger.stream import Stream
 
@@ -23,6 +24,7 @@ class Ledger:
     appender: Appender
     reader: Reader
     stream: Stream
+    spending: Spending
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -35,6 +37,7 @@ class Ledger:
         """Open the database and run the loops while the context is open."""
         self.store = await Store.open(self._settings.database_url.reveal(), self._settings.pool_size)
         self.reader = Reader(self.store)
+        self.spending = Spending(self.store, self.store.spending)
         self.stream = Stream(self.store, self._settings.streams_max)
         self.appender = Appender(self.store, self.signer, self.stream.committed, self._settings.queue_max)
         try:

@@ -4,11 +4,13 @@ from collections.abc import AsyncIterator
 
 from ironclaw_chassis.routes import Call, Routes, StreamEvent
 from ironclaw_contracts.chain import Verification
-from ironclaw_contracts.endpoint import Nothing
+from ironclaw_contracts.endpoint import Done, Nothing
 from ironclaw_contracts.endpoints import ledger as api
+from ironclaw_contracts.endpoints import ledger_spending as money
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import NewEvent
 from ironclaw_contracts.snapshots import Lead, Lease, OrderView, RunView
+from ironclaw_contracts.spending import Spent, Worst
 from ironclaw_contracts.why import Why
 from ironclaw_ledger import audit
 from ironclaw_ledger.parts import Ledger
@@ -71,6 +73,24 @@ def build_routes(ledger: Ledger) -> Routes:
     @routes.serve(api.RELEASE_LEAD)
     async def release_lead(call: Call[Nothing, api.LeadQuery]) -> api.Released:
         return await ledger.reader.release_lead(call.path["lead_id"], call.service(), call.query.holder)
+
+    @routes.serve(money.RESERVE)
+    async def reserve(call: Call[Worst, Nothing]) -> money.Accounts:
+        return money.Accounts(accounts=await ledger.spending.reserve(call.path["reservation_id"], call.body))
+
+    @routes.serve(money.MARK_SENT)
+    async def mark_sent(call: Call[Nothing, Nothing]) -> Done:
+        await ledger.spending.mark_sent(call.path["reservation_id"])
+        return Done()
+
+    @routes.serve(money.SETTLE)
+    async def settle(call: Call[Spent, Nothing]) -> Done:
+        await ledger.spending.settle(call.path["reservation_id"], call.body)
+        return Done()
+
+    @routes.serve(money.RUN_SPENDING)
+    async def run_spending(call: Call[Nothing, Nothing]) -> money.Accounts:
+        return money.Accounts(accounts=await ledger.spending.of_run(call.path["run_id"]))
 
     @routes.serve(api.LIST_ESCALATIONS)
     async def list_escalations(call: Call[Nothing, api.EscalationsQuery]) -> api.EscalationPage:

@@ -133,6 +133,8 @@ def _waiting(order: OrderSnapshot, orders: Mapping[str, OrderSnapshot]) -> Waiti
             f"{_HELD[cause]}: the duty officer tries one order after a pause and resumes all when it works",
             300,
         )
+    if order.phase is P.HELD and order.hold:
+        return Waiting("merge_held", Service.INTEGRATION, f"integration tries it again: {order.hold}", 60)
     if order.phase is not P.PLANNED:
         return WAITING[order.phase]
     unmerged = _unmerged(order, orders)

@@ -12,6 +12,7 @@ from ironclaw_chassis.escalations import Escalations
 from ironclaw_chassis.hints import hint_from_ledger
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.reconciler import Reconciler, background, forever
 from ironclaw_contracts.enums import OrderPhase, Service
 from ironclaw_contracts.events import EventType
@@ -67,4 +68,5 @@ def compose(settings: Settings) -> Litestar:
         build_routes(watch, late),
         ServiceAuthenticator(TokenVerifier.load(Service.OBSERVER, settings.keys)),
         lifespan=lifespan,
+        node=ServiceNode(Service.OBSERVER, settings),
     )

@@ -10,6 +10,7 @@ from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.cors import open_to_browsers
 from ironclaw_chassis.identity import Identity, TokenVerifier
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.signing import SigningSecrets
 from ironclaw_contracts.enums import Service
 from ironclaw_openclawdbot.following import Following
@@ -52,4 +53,5 @@ def compose(settings: Settings) -> Litestar:
         checks={"database": parts.ping},
         around=[open_to_browsers, exact_paths],
         mounts=[mcp.route],
+        node=ServiceNode(Service.OPENCLAWDBOT, settings),
     )

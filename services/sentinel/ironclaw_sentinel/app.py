@@ -11,6 +11,7 @@ from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.escalations import Escalations
 from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import background, forever
 from ironclaw_chassis.settings import SettingsError
@@ -70,6 +71,7 @@ def compose(settings: Settings) -> Litestar:
         build_routes(auditor),
         ServiceAuthenticator(TokenVerifier.load(Service.SENTINEL, settings.keys)),
         lifespan=lifespan,
+        node=ServiceNode(Service.SENTINEL, settings),
     )
 
 

@@ -10,6 +10,7 @@ from ironclaw_chassis.authentication import ServiceAuthenticator
 from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.identity import Identity, TokenVerifier, load_private_key
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.reconciler import background, forever
 from ironclaw_contracts.enums import Service
 from ironclaw_vault.files import Files
@@ -47,4 +48,5 @@ def compose(settings: Settings) -> Litestar:
         routes,
         ServiceAuthenticator(TokenVerifier.load(Service.VAULT, settings.keys)),
         lifespan=lifespan,
+        node=ServiceNode(Service.VAULT, settings),
     )

@@ -31,6 +31,8 @@ class Consumer:
         self._redis_settings = redis_settings(redis_url)
         self._units_max = units_max
         self._poll_seconds = poll_seconds
+        self.at_work = 0
+        """How many units work now."""
 
     async def run(self) -> None:
         """Consume until cancelled. arq ends when Redis is away; it is started again, with a growing pause."""
@@ -84,6 +86,7 @@ class Consumer:
         except msgspec.ValidationError as error:
             log.error("not a job", reason=str(error))
             return
+        self.at_work += 1
         try:
             await self._unit.execute(job)
         except Unavailable as error:
@@ -91,3 +94,5 @@ class Consumer:
             raise Retry(defer=1) from error
         except NotFound as error:
             log.error("job of an unknown order", order_id=job.order_id, reason=error.message)
+        finally:
+            self.at_work -= 1

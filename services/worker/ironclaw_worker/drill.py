@@ -13,7 +13,7 @@ from msgspec.structs import replace
 import ironclaw_git
 from ironclaw_contracts.artifacts import AAR_FILE, Aar, ModelUse, Order
 from ironclaw_contracts.drills import DRILL, DRILL_THEATER, Fault
-from ironclaw_worker.executor import Work
+from ironclaw_worker.executor import Assignment, Work
 from ironclaw_worker.material import Document
 from ironclaw_worker.report import Deliverable, encode_file
 
@@ -29,7 +29,7 @@ class DrillExecutor:
 
     name = "drill"
 
-    async def execute(self, order: Order, task: str, material: list[Document]) -> Work:
+    async def execute(self, assignment: Assignment, task: str, material: list[Document]) -> Work:
         """Write one line."""
         text = "This unit did its work."
         return Work(text=text, model=ModelUse(provider="drill", name="none"), summary=text)

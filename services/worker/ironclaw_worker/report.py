@@ -11,7 +11,9 @@ from ironclaw_contracts.artifacts import AAR_FILE, Aar, Artifact, Order, Worktre
 from ironclaw_contracts.events import EventType, NewEvent, new_event
 from ironclaw_contracts.ids import derived_event_id
 from ironclaw_contracts.payloads import AarWritten, ArtifactWritten, AttemptPayload, OrderCompleted
-from ironclaw_worker.executor import Work
+from ironclaw_contracts.transcript import ToolCall, effort_of
+from ironclaw_worker.changes import ChangeSet
+from ironclaw_worker.executor import TreeWork, Work
 
 _DEFAULT_NAME = "model_output.txt"
 
@@ -48,6 +50,38 @@ def aar(order: Order, work: Work, artifacts: list[Artifact], now: datetime) -> A
         artifacts=artifacts,
         model=work.model,
         notes=list(work.notes),
+        effort=work.effort,
+    )
+
+
+def tree_aar(order: Order, work: TreeWork, changes: ChangeSet, calls: list[ToolCall], now: datetime) -> Aar:
+    """Return the after-action report of an order that changed the tree.
+
+    Deleted files, links, and all beyond a bound are not artifacts; the commit has them.
+    """
+    listed = list(changes.artifacts)
+    notes = list(work.notes)
+    if changes.deleted:
+        notes.append(f"deleted: {', '.join(changes.deleted[:10])}"[:2000])
+    if len(listed) + len(changes.deleted) < len(changes.paths):
+        notes.append(f"{len(listed)} of {len(changes.paths)} changed files are listed; the commit has all")
+    use = work.model
+    return Aar(
+        order_id=order.order_id,
+        status="completed",
+        completed_at=now,
+        summary=f"{work.summary}: {changes}",
+        artifacts=listed,
+        model=use,
+        notes=notes,
+        claims=work.claims,
+        effort=effort_of(
+            calls,
+            model_calls=work.model_calls,
+            tokens_in=(use.tokens_in or 0) if use else 0,
+            tokens_out=(use.tokens_out or 0) if use else 0,
+            cost=work.cost_microusd,
+        ),
     )
 
 
@@ -117,6 +151,7 @@ def completion_events(
         summary=report.summary,
         model=report.model,
         next_recommendations=report.next_recommendations,
+        effort=report.effort,
     )
     completed = OrderCompleted(attempt=attempt, commit_sha=commit_sha, summary=report.summary)
     return [

@@ -2,14 +2,13 @@
 
 import asyncio
 import secrets
-from datetime import UTC, datetime
 
 import structlog
 
 import ironclaw_git
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.model import ModelError
-from ironclaw_contracts.artifacts import AAR_FILE, STATE_FILE, Aar, Order
+from ironclaw_contracts.artifacts import Order
 from ironclaw_contracts.drills import DRILL
 from ironclaw_contracts.endpoints.ledger import LeaseRenewal
 from ironclaw_contracts.enums import Cause
@@ -17,12 +16,14 @@ from ironclaw_contracts.errors import Conflict, Problem, Unavailable
 from ironclaw_contracts.events import EventType, NewEvent
 from ironclaw_contracts.jobs import JobMessage
 from ironclaw_contracts.payloads import OrderClaimed, OrderFailed, OrderStarted
+from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_worker.causes import cause_of
-from ironclaw_worker.drill import DrillExecutor, Vanished, commit_fault, planted_fault
-from ironclaw_worker.executor import Executor
+from ironclaw_worker.delivery import deliver_text, deliver_tree
+from ironclaw_worker.drill import DrillExecutor, Vanished
+from ironclaw_worker.executor import Assignment, Executor, TreeExecutor, WorkFailed
 from ironclaw_worker.lease import Hold, LeaseKeeper, LeaseTaken
-from ironclaw_worker.material import BadMaterial, allowed_path, read_material, read_task
-from ironclaw_worker.report import aar, completion_events, deliverable, encode_file, state_file, unit_event
+from ironclaw_worker.material import BadMaterial
+from ironclaw_worker.report import completion_events, unit_event
 from ironclaw_worker.workspace import Place, Workspace
 
 log = structlog.get_logger()
@@ -37,7 +38,8 @@ class Unit:
     def __init__(
         self,
         ledger: LedgerClient,
-        executor: Executor,
+        writer: Executor,
+        tree_executors: list[TreeExecutor],
         leases: LeaseKeeper,
         workspace: Workspace,
         *,
@@ -45,8 +47,9 @@ class Unit:
         garrison_id: str,
     ) -> None:
         self._ledger = ledger
-        self._executors: dict[str, Executor] = {DRILL: DrillExecutor()}
-        self._executor = executor
+        self._writers: dict[str, Executor] = {DRILL: DrillExecutor()}
+        self._writer = writer
+        self._tree_executors = {executor.name: executor for executor in tree_executors}
         self._leases = leases
         self._workspace = workspace
         self._lease_seconds = lease_seconds
@@ -58,7 +61,8 @@ class Unit:
         A job whose attempt is not to be had (claimed, superseded, cancelled) is dropped. Raises `Unavailable`
         when the ledger is away before anything was claimed, so that the queue hands the job out again.
         """
-        order = (await self._ledger.order(job.order_id)).order.order
+        snapshot = (await self._ledger.order(job.order_id)).order
+        order = snapshot.order
         unit_id = f"assault_{secrets.token_hex(4)}"
         try:
             await self._claim(order, job.attempt, unit_id)
@@ -68,7 +72,7 @@ class Unit:
         renewal = LeaseRenewal(attempt=job.attempt, unit_id=unit_id, lease_seconds=self._lease_seconds)
         try:
             async with self._leases.held(job.order_id, renewal) as hold:
-                events = await self._work(order, job, unit_id, hold)
+                events = await self._work(snapshot, job, unit_id, hold)
                 await self._report(events)
         except Vanished:
             log.warning("vanished, as the drill asks", order_id=job.order_id, attempt=job.attempt)
@@ -81,7 +85,7 @@ class Unit:
 
     async def _claim(self, order: Order, attempt: int, unit_id: str) -> None:
         claimed = OrderClaimed(attempt=attempt, lease_seconds=self._lease_seconds)
-        started = OrderStarted(attempt=attempt, executor=self._executor_of(order).name)
+        started = OrderStarted(attempt=attempt, executor=self._executor_name(order))
         await self._ledger.append_all(
             [
                 self._event(EventType.ORDER_CLAIMED, claimed, order, unit_id),
@@ -89,27 +93,34 @@ class Unit:
             ]
         )
 
-    def _executor_of(self, order: Order) -> Executor:
-        return self._executors.get(order.type, self._executor)
+    def _writer_of(self, order: Order) -> Executor:
+        return self._writers.get(order.type, self._writer)
 
-    async def _work(self, order: Order, job: JobMessage, unit_id: str, hold: Hold) -> list[NewEvent]:
+    def _executor_name(self, order: Order) -> str:
+        changing = self._tree_executors.get(order.type)
+        return changing.name if changing is not None else self._writer_of(order).name
+
+    async def _work(
+        self, snapshot: OrderSnapshot, job: JobMessage, unit_id: str, hold: Hold
+    ) -> list[NewEvent]:
         """Return the events that report the outcome, good or bad."""
+        order = snapshot.order
         seconds = order.constraints.budget_seconds
         place: Place | None = None
         try:
             async with asyncio.timeout(seconds), self._workspace.opened(job, unit_id) as place:
-                return await self._deliver(order, job, unit_id, hold, place)
+                return await self._deliver(snapshot, job, unit_id, hold, place)
         except TimeoutError:
             cause, reason = Cause.TASK, f"the budget of {seconds} s is spent"
-        except ModelError as error:
+        except (ModelError, WorkFailed) as error:
             cause, reason = error.cause, str(error)
+        except Problem as error:
+            cause, reason = Cause.LOST_UNIT, f"another service: {error.message}"
         except BadMaterial as error:
             cause, reason = Cause.TASK, str(error)
         except (ironclaw_git.GitError, OSError) as error:
             standing = place is not None and await asyncio.to_thread(place.path.is_dir)
             cause, reason = cause_of(error, worktree_stands=standing), f"{type(error).__name__}: {error}"
-        except Problem as error:  # of the vault: another unit is tried
-            cause, reason = Cause.LOST_UNIT, f"{error.code}: {error.message}"
         log.warning(
             "attempt failed", order_id=order.order_id, attempt=job.attempt, cause=cause, reason=reason
         )
@@ -117,53 +128,30 @@ class Unit:
         return [self._event(EventType.ORDER_FAILED, failed, order, unit_id)]
 
     async def _deliver(
-        self, order: Order, job: JobMessage, unit_id: str, hold: Hold, place: Place
+        self, order: OrderSnapshot, job: JobMessage, unit_id: str, hold: Hold, place: Place
     ) -> list[NewEvent]:
-        worktree = place.path
-        material = await asyncio.to_thread(read_material, worktree, order)
-        task = await asyncio.to_thread(read_task, worktree)
-        work = await self._executor_of(order).execute(order, task, material)
-        hold.progressed()
-        product = deliverable(order, work)
-        now = datetime.now(UTC)
-        report = aar(order, work, [product.artifact], now)
-        aar_bytes = encode_file(report)
-        state = state_file(order, job.attempt, "reported", now)
-        person = ironclaw_git.Person(unit_id, f"{unit_id}@ironclaw.localhost")
-        fault = planted_fault(order, job.attempt)
-        if fault is not None:
-            report, aar_bytes, claimed = await commit_fault(fault, worktree, product, report, person)
-            await place.deliver(claimed)
-            return self._completion(order, job, unit_id, report, aar_bytes, claimed)
-        allowlist = order.constraints.tool_policy.fs_allowlist
-
-        def write() -> None:
-            target = allowed_path(worktree.resolve(), product.artifact.path, allowlist)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(product.content)
-            (worktree / AAR_FILE).write_bytes(aar_bytes)
-            (worktree / STATE_FILE).write_bytes(state)
-
-        await asyncio.to_thread(write)
-        commit_sha = await ironclaw_git.commit_all(
-            worktree,
-            f"{order.type}: {work.summary[:72]}\n\nOrder: {order.order_id}\nUnit: {unit_id}",
-            person,
-        )
-        hold.progressed()
-        await place.deliver(commit_sha)
-        return self._completion(order, job, unit_id, report, aar_bytes, commit_sha)
-
-    def _completion(
-        self, order: Order, job: JobMessage, unit_id: str, report: Aar, aar_bytes: bytes, commit_sha: str
-    ) -> list[NewEvent]:
-        return completion_events(
-            order,
-            report,
-            aar_bytes,
+        assignment = Assignment(
+            order=order.order,
             attempt=job.attempt,
             unit_id=unit_id,
-            commit_sha=commit_sha,
+            worktree=place.path,
+            base_commit=order.worktree.base_commit if order.worktree else "",
+            progressed=hold.progressed,
+        )
+        changing = self._tree_executors.get(order.order.type)
+        done = (
+            await deliver_tree(assignment, changing)
+            if changing is not None
+            else await deliver_text(assignment, self._writer_of(order.order))
+        )
+        await place.deliver(done.commit_sha)
+        return completion_events(
+            order.order,
+            done.report,
+            done.report_bytes,
+            attempt=job.attempt,
+            unit_id=unit_id,
+            commit_sha=done.commit_sha,
             garrison_id=self._garrison_id,
         )
 

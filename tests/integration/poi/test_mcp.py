@@ -1,32 +1,18 @@
 """The validator over MCP: a client of the official SDK against a running fleet."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-import httpx2
 import msgspec
 import pytest
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
 
 from ironclaw_chassis.identity import Identity
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.poi.receipts import Receipt, fault_of_receipt
 from tests.support.fleet import FleetUnderTest
+from tests.support.mcp_client import connected
 from tests.support.nodes import registered
-
-
-@asynccontextmanager
-async def connected(url: str, token: str | None = None, mode: str = "auto") -> AsyncIterator[Client]:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with (
-        httpx2.AsyncClient(headers=headers, timeout=20) as http,
-        Client(streamable_http_client(url, http_client=http), mode=mode) as client,
-    ):
-        yield client
 
 
 def validator_url(fleet: FleetUnderTest) -> str:

@@ -93,6 +93,7 @@ class ServiceNode:
     async def _beat_for_ever(self, client: ServiceClient) -> None:
         pause, longest = _RETRY_SECONDS
         while True:
+            sent = self.last_heartbeat
             try:
                 with self.folder.held():
                     await self._beats(client)
@@ -102,6 +103,8 @@ class ServiceNode:
                 log.info("the relay is away", reason=problem.message, retry_seconds=pause)
             except Exception:
                 log.exception("heartbeats failed", retry_seconds=pause)
+            if self.last_heartbeat is not sent:
+                pause = _RETRY_SECONDS[0]
             await asyncio.sleep(pause)
             pause = min(pause * 2, longest)
 

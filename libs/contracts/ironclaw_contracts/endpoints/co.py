@@ -12,10 +12,14 @@ from ironclaw_contracts.milestones import Evidence
 from ironclaw_contracts.outbox import Outgoing, OutgoingStatus
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
 from ironclaw_contracts.snapshots import RunSnapshot
+from ironclaw_contracts.spending import SpendingKey
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):
-    """What a user wants. `run_id` may be chosen by the caller, so that a retry starts nothing twice."""
+    """What a user wants. `run_id` may be chosen by the caller, so that a retry starts nothing twice.
+
+    Without `on_order_failure` the playbook's own way holds.
+    """
 
     user_id: Annotated[str, Meta(min_length=1, max_length=200)]
     objective: Annotated[Text, Meta(min_length=1)]
@@ -25,7 +29,8 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
-    on_order_failure: OnOrderFailure = "fail"
+    on_order_failure: OnOrderFailure | None = None
+    charged_to: SpendingKey | None = None
 
 
 class Planned(Struct, frozen=True):

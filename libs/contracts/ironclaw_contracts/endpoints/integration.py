@@ -1,6 +1,9 @@
-"""The integration service's endpoint (seed 3.7)."""
+"""The integration service's endpoints (seed 3.7)."""
 
-from msgspec import Struct, field
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import Artifact
 from ironclaw_contracts.endpoint import Endpoint, Nothing
@@ -45,6 +48,63 @@ class Trial(Struct, frozen=True):
     gates: list[GateResult]
 
 
+class GateStanding(Struct, frozen=True, kw_only=True):
+    """A gate's command and whether it refused its planted bad commit: `alive`, `dead` or `unproven`."""
+
+    gate: str
+    kind: str
+    run: list[str]
+    state: str
+    detail: str
+    output: str | None
+    tried_at: datetime | None
+
+
+class TheaterGates(Struct, frozen=True, kw_only=True):
+    """What a theater's mainline asks for at `head`; `problem` when its gates.toml cannot be used."""
+
+    theater_id: str
+    head: str
+    problem: str | None = None
+    gates: list[GateStanding] = field(default_factory=list[GateStanding])
+    batch: int = 0
+    require_approval: bool = False
+
+
+class ReportFigure(Struct, frozen=True, kw_only=True):
+    """Of a profile and model: reports judged, those that claim what was not so, and how often each kind."""
+
+    profile: str
+    model: str
+    reports: int
+    wrong: int
+    kinds: dict[str, int]
+
+
+class ReportFigures(Struct, frozen=True):
+    figures: list[ReportFigure]
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """A person's word on the result of an order that passed its gates."""
+
+    approved: bool
+    decided_by: Annotated[str, Meta(min_length=1, max_length=200)]
+    note: Annotated[str, Meta(max_length=1_000)] = ""
+
+
+class Decided(Struct, frozen=True, kw_only=True):
+    """The decision as it is kept: about one attempt and its commit."""
+
+    order_id: str
+    attempt: int
+    commit_sha: str
+    approved: bool
+    decided_by: str
+    note: str
+    theater_id: str
+
+
 INTEGRATE = Endpoint(
     service=Service.INTEGRATION,
     name="integrate",
@@ -69,4 +129,63 @@ TRY_MERGE = Endpoint(
     callers=frozenset({Service.DUTY_OFFICER, Service.SENTINEL}),
     timeout_seconds=120.0,
 )
-ENDPOINTS = (INTEGRATE, TRY_MERGE)
+SHOW_GATES = Endpoint(
+    service=Service.INTEGRATION,
+    name="show_gates",
+    method="GET",
+    path="/theaters/{theater_id}/gates",
+    summary="The gates that a theater's mainline asks for, and whether each can fail.",
+    body=Nothing,
+    query=Nothing,
+    answer=TheaterGates,
+    callers=frozenset({Service.API_GATEWAY}),
+    timeout_seconds=30.0,
+)
+PROVE_GATES = Endpoint(
+    service=Service.INTEGRATION,
+    name="prove_gates",
+    method="POST",
+    path="/theaters/{theater_id}/gates/prove",
+    summary="Have every gate refuse its planted bad commit now.",
+    body=Nothing,
+    query=Nothing,
+    answer=TheaterGates,
+    callers=frozenset({Service.API_GATEWAY}),
+    timeout_seconds=600.0,
+)
+READ_OUTPUT = Endpoint(
+    service=Service.INTEGRATION,
+    name="read_output",
+    method="GET",
+    path="/outputs/{output_id}",
+    summary="What a gate's command printed, by its SHA-256.",
+    body=Nothing,
+    query=Nothing,
+    answer=bytes,
+    form="bytes",
+    callers=frozenset({Service.API_GATEWAY}),
+)
+DECIDE = Endpoint(
+    service=Service.INTEGRATION,
+    name="decide",
+    method="POST",
+    path="/orders/{order_id}/decision",
+    summary="Approve or refuse work that passed its gates.",
+    body=Decision,
+    query=Nothing,
+    answer=Decided,
+    callers=frozenset({Service.API_GATEWAY}),
+    timeout_seconds=30.0,
+)
+REPORT_FIGURES = Endpoint(
+    service=Service.INTEGRATION,
+    name="report_figures",
+    method="GET",
+    path="/reports/figures",
+    summary="How often the reports of each profile claimed what was not so.",
+    body=Nothing,
+    query=Nothing,
+    answer=ReportFigures,
+    callers=frozenset({Service.API_GATEWAY, Service.LEARNING}),
+)
+ENDPOINTS = (INTEGRATE, TRY_MERGE, SHOW_GATES, PROVE_GATES, READ_OUTPUT, DECIDE, REPORT_FIGURES)

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from ironclaw_contracts.chain import Checkpoint, ExportedEvent, Verification
 from ironclaw_contracts.endpoint import MIB, Endpoint, Nothing
+from ironclaw_contracts.endpoints.ledger_spending import MARK_SENT, RESERVE, RUN_SPENDING, SETTLE
 from ironclaw_contracts.enums import OrderPhase, OrderStatus, RunStatus, Service, Severity
 from ironclaw_contracts.events import Event, EventType, NewEvent
 from ironclaw_contracts.ids import Attempt, Id, Seconds, Seq
@@ -380,6 +381,10 @@ ENDPOINTS = (
     TAKE_LEAD,
     RELEASE_LEAD,
     LIST_ESCALATIONS,
+    RESERVE,
+    MARK_SENT,
+    SETTLE,
+    RUN_SPENDING,
     GET_CHAIN,
     VERIFY_CHAIN,
     EXPORT,

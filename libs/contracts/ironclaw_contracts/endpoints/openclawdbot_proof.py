@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 from ironclaw_contracts.artifacts import Line
 from ironclaw_contracts.endpoint import ANYONE, KIB, Done, Endpoint, Nothing
 from ironclaw_contracts.enums import Service
+from ironclaw_contracts.poi.messages import NodeRole
 from ironclaw_contracts.poi.receipts import Receipt
 
 NodeId = Annotated[
@@ -20,7 +21,7 @@ class Registration(Struct, frozen=True, kw_only=True):
     """A node, or one more key of a registered one."""
 
     node_id: NodeId
-    role: Literal["Planner", "Worker", "Judge", "CFO"]
+    role: NodeRole
     public_key_ref: Annotated[str, Meta(max_length=120)]
     key_version: KeyVersion = "v1"
     label: Annotated[str, Meta(max_length=200)] = ""

@@ -9,10 +9,11 @@ from msgspec import Struct
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.instants import format_instant
 from ironclaw_contracts.poi.did import did_of
+from ironclaw_contracts.poi.messages import NodeRole
 from ironclaw_contracts.poi.signatures import ALGORITHM, sign
 
 POLICY_VERSION = "v1"
-ROLE_OF: dict[Service, str] = {
+ROLE_OF: dict[Service, NodeRole] = {
     Service.CO: "Planner",
     Service.WORKER: "Worker",
     Service.INTEGRATION: "Judge",

@@ -4,7 +4,7 @@ import json
 import math
 import uuid
 from datetime import datetime
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, NoReturn, cast, get_args
 
 import msgspec
 from msgspec import Struct, field
@@ -13,7 +13,8 @@ from ironclaw_contracts.canonical import NotJson, jcs
 from ironclaw_contracts.instants import parse_instant
 from ironclaw_contracts.poi.signatures import Signature, intent_hash
 
-ROLES = ("Planner", "Worker", "Judge", "CFO")
+NodeRole = Literal["Planner", "Worker", "Judge", "CFO"]
+ROLES: tuple[NodeRole, ...] = get_args(NodeRole)
 STATUSES = ("online", "idle", "busy", "maintenance", "offline")
 MESSAGE_BYTES_MAX = 256 * 1024
 INTENT_BYTES_MAX = 64 * 1024
@@ -28,7 +29,7 @@ class BadMessage(ValueError):
 
 class Caller(Struct, frozen=True):
     agent_id: str
-    role: Literal["Planner", "Worker", "Judge", "CFO"]
+    role: NodeRole
 
 
 class McpRequest(Struct, frozen=True):

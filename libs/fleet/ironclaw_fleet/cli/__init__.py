@@ -17,7 +17,9 @@ def build_app() -> App:
     """Return the command with all its verbs."""
     from ironclaw_fleet.cli import machine, operate, schema, watch, work
     from ironclaw_fleet.cli.conformance import conformance
+    from ironclaw_fleet.cli.doctor import doctor
     from ironclaw_fleet.cli.escalations import escalations
+    from ironclaw_fleet.cli.gates import approvals, gates
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
     from ironclaw_fleet.cli.migrate import migrate
@@ -25,10 +27,11 @@ def build_app() -> App:
     from ironclaw_fleet.cli.openclaw import openclaw
     from ironclaw_fleet.cli.salvage import salvage
     from ironclaw_fleet.cli.secrets import secrets
+    from ironclaw_fleet.cli.spending import spending
     from ironclaw_fleet.cli.theater import theater
 
     app = App(name="ironclaw", help=__doc__, version="0.1.0", help_format="plaintext")
-    for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve, migrate):
+    for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve, doctor, migrate):
         app.command(verb)
     # Named, not imported: it stands on the whole fleet, which would make every other verb slow to start.
     app.command(
@@ -36,13 +39,15 @@ def build_app() -> App:
         name="demo",
         help="Start a fleet, turn one chat message into merged work, prove it, stop.",
     )
-    for verb in (work.chat, work.runs, work.run, work.orders, work.order, work.why, work.cancel):
+    for verb in (work.chat, work.runs, work.run, work.orders, work.order, work.why, work.cancel, spending):
         app.command(verb)
     for verb in (work.artifact, operate.events, operate.integrate, schema.schema):
         app.command(verb)
     for verb in (watch.patrol, watch.audit, watch.recover, watch.grades, watch.drill):
         app.command(verb)
     for group in (theater, ledger, keys, escalations, salvage, milestones, secrets, conformance, openclaw):
+        app.command(group)
+    for group in (gates, approvals):
         app.command(group)
     return app
 

@@ -1,7 +1,8 @@
-"""Check a foreign receiver case by case: `ironclaw conformance milestones | demand --against URL`."""
+"""Check a foreign receiver: `ironclaw conformance milestones | demand | poi | appleseed --against URL`."""
 
 import os
 from datetime import UTC, datetime
+from pathlib import Path
 
 from cyclopts import App
 
@@ -33,6 +34,43 @@ async def demand(*, against: str, options: Options = PLAIN) -> None:
     from ironclaw_fleet.conformance.channels import demand_suite
 
     await _run(demand_suite(_secret(), new_id(), datetime.now(UTC)), against, options)
+
+
+@conformance.command
+async def poi(*, against: str, key: Path | None = None, options: Options = PLAIN) -> None:
+    """Send the proof-of-intent and heartbeat cases to a validator and say what it gets wrong.
+
+    This machine's fleet registers a fresh node for the run. Another validator's operator registers the node
+    of a key file first: `--key FILE` makes the file when it is missing, and prints what to register.
+
+    Parameters
+    ----------
+    key
+        An Ed25519 key (PEM) of a node that the validator has registered as a Planner. Its cases that have to
+        be rejected cost the node reputation, so use a new one for each run.
+    """
+    from ironclaw_fleet.conformance.node import fresh_signer, read_signer, register
+    from ironclaw_fleet.conformance.poi import poi_suite
+
+    if key is None:
+        signer = fresh_signer()
+        await register(signer)
+    else:
+        signer = read_signer(key)
+    now = datetime.now(UTC)
+    await _run(poi_suite(signer, int(now.timestamp() * 1_000), new_id(), now), against, options)
+
+
+@conformance.command
+async def appleseed(*, against: str, options: Options = PLAIN) -> None:
+    """Send the Appleseed cases to a server and say what it gets wrong.
+
+    The key is APPLESEED_API_KEY; without one, the server is taken to ask for none.
+    """
+    from ironclaw_fleet.conformance.appleseed import appleseed_suite
+
+    key = os.environ.get("APPLESEED_API_KEY", "").strip()
+    await _run(appleseed_suite(key, new_id(), datetime.now(UTC)), against, options)
 
 
 async def _run(cases: list[Case], against: str, options: Options) -> None:

@@ -5,6 +5,7 @@ from cyclopts import App
 from ironclaw_contracts.access import KeyRequest
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import Role
+from ironclaw_contracts.spending import Ceiling
 from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, ago, print_json, print_table, say
 from ironclaw_fleet.cli.session import gateway
@@ -14,7 +15,14 @@ keys = App(name="keys", help="API keys of people and programs.")
 
 @keys.command
 async def create(
-    name: Identifier, *, role: Role = Role.USER, rate: int = 600, burst: int = 100, options: Options = PLAIN
+    name: Identifier,
+    *,
+    role: Role = Role.USER,
+    rate: int = 600,
+    burst: int = 100,
+    spend_usd: float | None = None,
+    spend_tokens: int | None = None,
+    options: Options = PLAIN,
 ) -> None:
     """Make a key; its secret is shown this once.
 
@@ -24,8 +32,11 @@ async def create(
     role: user, or operator.
     rate: Calls a minute.
     burst: Calls at once.
+    spend_usd: US dollars that the model calls of all its runs may cost.
+    spend_tokens: Tokens that they may take.
     """
-    request = KeyRequest(name=name, role=role, rate_per_minute=rate, burst=burst)
+    spend = Ceiling(tokens=spend_tokens, usd=spend_usd)
+    request = KeyRequest(name=name, role=role, rate_per_minute=rate, burst=burst, spend=spend)
     async with gateway() as client:
         made = await client.call(api.CREATE_KEY, request)
     print_json(made) if options.json else say(

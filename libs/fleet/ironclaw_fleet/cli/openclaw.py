@@ -1,9 +1,11 @@
-"""The OpenClaw validator: `ironclaw openclaw nodes | intents | review | register | retire | verify`."""
+"""The OpenClaw validator: its nodes, their keys and intents, what waits for a person, what is verified."""
 
 from typing import Literal
 
 from cyclopts import App
 
+from ironclaw_chassis.node.beating import node_name
+from ironclaw_chassis.node.folder import NodeFolder
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.openclawdbot_proof import (
     AuditedMessage,
@@ -12,9 +14,13 @@ from ironclaw_contracts.endpoints.openclawdbot_proof import (
     Retirement,
     ReviewDecision,
 )
+from ironclaw_contracts.enums import Service
+from ironclaw_contracts.poi.envelopes import ROLE_OF
+from ironclaw_contracts.poi.messages import NodeRole
 from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, ago, print_json, print_table, say
 from ironclaw_fleet.cli.session import Failed, gateway
+from ironclaw_fleet.statedir import StateDirectory
 
 openclaw = App(name="openclaw", help="Nodes, intents and the validator's receipts.")
 
@@ -72,7 +78,7 @@ async def review(
 @openclaw.command
 async def register(
     node_id: Identifier,
-    role: Literal["Planner", "Worker", "Judge", "CFO"],
+    role: NodeRole,
     public_key: str,
     *,
     key_version: str = "v1",
@@ -93,6 +99,36 @@ async def retire(node_id: Identifier, key_version: str) -> None:
     async with gateway() as client:
         await client.call(api.RETIRE_KEY, Retirement(key_version), node_id=node_id)
     say(f"{node_id}: key {key_version} is retired")
+
+
+@openclaw.command(name="rotate-key")
+async def rotate_key(service: Service, *, port: int = 0) -> None:
+    """Give a service's node a new key: register it, use it, retire the old one.
+
+    Run it where the service runs, since the key lies in its state directory.
+
+    Parameters
+    ----------
+    port
+        The port of one more process of the service, when it is not on the standard one.
+    """
+    folder = NodeFolder.of(StateDirectory.locate().path, node_name(service, port), ROLE_OF[service])
+    if not folder.path.exists():
+        raise Failed(f"there is no node in {folder.path}; run this where the service runs")
+    old = folder.ensure()
+    new, staged = folder.stage_next()
+    async with gateway() as client:
+        registration = Registration(
+            node_id=new.node_id,
+            role=ROLE_OF[service],
+            public_key_ref=new.did,
+            key_version=new.key_version,
+            label=folder.path.name,
+        )
+        await client.call(api.REGISTER_NODE, registration)
+        folder.adopt(staged)
+        await client.call(api.RETIRE_KEY, Retirement(old.key_version), node_id=old.node_id)
+    say(f"{folder.path.name}: {old.key_version} is retired, {new.key_version} signs")
 
 
 @openclaw.command

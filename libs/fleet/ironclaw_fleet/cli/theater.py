@@ -1,5 +1,6 @@
 """Theaters: `ironclaw theater add | list | log`."""
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,8 @@ from cyclopts import App, Parameter
 
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.vault import LogQuery, TheaterRequest
+from ironclaw_contracts.errors import BadId
+from ironclaw_contracts.ids import check_id
 from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, print_json, print_table, say
 from ironclaw_fleet.cli.session import EXIT_USAGE, Failed, gateway
@@ -16,7 +19,7 @@ theater = App(name="theater", help="The repositories that orders work on.")
 
 @theater.command
 async def add(
-    theater_id: Identifier,
+    name: str,
     path: Path | None = None,
     *,
     import_files: Annotated[bool, Parameter(name=["--import-files", "--import"], negative="")] = False,
@@ -26,12 +29,14 @@ async def add(
 
     Parameters
     ----------
-    theater_id: The name of the theater.
+    name: The name of the theater, or the path of a git repository, which is then named after its folder;
+        a path has a slash, or is `.`.
     path: A git repository to work on in place; without it an empty one is made.
     import_files: Copy the files under PATH into a new repository instead.
     """
     if import_files and path is None:
         raise Failed("--import-files: give the PATH of the folder to copy", EXIT_USAGE)
+    theater_id, path = named(name, path)
     given = str(path.absolute()) if path is not None else None
     request = TheaterRequest(
         theater_id=theater_id,
@@ -43,6 +48,17 @@ async def add(
     print_json(made) if options.json else say(
         f"theater {made.theater_id} on {made.repo_path}, mainline {made.mainline}"
     )
+
+
+def named(name: str, path: Path | None) -> tuple[str, Path | None]:
+    """Return the theater's name and repository. Raises `Failed` for a name that cannot be one."""
+    if path is None and ("/" in name or name in {".", "..", "~"}):
+        path = Path(name).expanduser().resolve()
+        name = re.sub(r"[^A-Za-z0-9_-]+", "-", path.name).strip("-_")[:60]
+    try:
+        return check_id(name, "name"), path
+    except BadId as error:
+        raise Failed(f"{error.message}; or give both: ironclaw theater add NAME PATH", EXIT_USAGE) from error
 
 
 @theater.command(name="list")

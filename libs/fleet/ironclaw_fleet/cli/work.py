@@ -1,5 +1,6 @@
 """Ask for work and look at it: chat, runs, orders, artifacts."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,11 +12,13 @@ from cyclopts.validators import Number
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.co import Cancellation
 from ironclaw_contracts.endpoints.ledger import OrdersQuery, RunQuery, RunsQuery
+from ironclaw_contracts.endpoints.vault import Theater
 from ironclaw_contracts.enums import OrderStatus, RunStatus
 from ironclaw_contracts.errors import NotFound, Unavailable
 from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.plan import Budget, OnOrderFailure
 from ironclaw_contracts.snapshots import RunView
+from ironclaw_contracts.spending import Ceiling
 from ironclaw_contracts.why import Why
 from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, ago, first_line, print_json, print_table, say
@@ -29,9 +32,11 @@ async def chat(
     theater: Identifier | None = None,
     playbook: Identifier | None = None,
     input: Annotated[list[str] | None, Parameter(name="--input")] = None,
-    on_order_failure: OnOrderFailure = "fail",
+    on_order_failure: OnOrderFailure | None = None,
     detach: Annotated[bool, Parameter(name=["--detach", "--async"], negative="")] = False,
     deadline: Annotated[int, Parameter(validator=Number(gte=1, lte=86_400))] = 600,
+    spend_usd: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
+    spend_tokens: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     options: Options = PLAIN,
 ) -> None:
     """Ask for work and watch it until the reply.
@@ -39,14 +44,22 @@ async def chat(
     Parameters
     ----------
     message: What is wanted, in words.
-    theater: Where to work; the default theater otherwise.
-    playbook: summarize, draft or call_summary; chosen from the message otherwise.
+    theater: Where to work. Otherwise the theater whose repository you stand in; for a codemod the only one
+        on a repository of yours; else the default theater.
+    playbook: summarize, draft, call_summary or codemod; chosen from the message otherwise.
     input: An input of the playbook, as name=value; the value may be JSON.
-    on_order_failure: What becomes of the run when one of its orders fails: replan, fail or continue.
+    on_order_failure: What becomes of the run when one of its orders fails: replan, fail or continue;
+        as the playbook has it otherwise.
     detach: Answer at once with the run to follow.
     deadline: Seconds that the whole run may take.
+    spend_usd: US dollars that its model calls may cost in all.
+    spend_tokens: Tokens that they may take in all.
     """
     run_id = new_id()  # chosen here, so that a lost answer does not lose the run
+    if theater is None and "IRONCLAW_URL" not in os.environ:
+        async with gateway() as client:
+            theaters = (await client.call(api.LIST_THEATERS)).theaters
+        theater = theater_meant(theaters, Path.cwd(), playbook)
     request = api.ChatRequest(
         message=message,
         theater_hint=theater,
@@ -54,7 +67,7 @@ async def chat(
         run_id=run_id,
         playbook=playbook,
         inputs=_inputs(input or []),
-        budget=Budget(deadline_seconds=deadline),
+        budget=Budget(deadline_seconds=deadline, spend=Ceiling(tokens=spend_tokens, usd=spend_usd)),
         on_order_failure=on_order_failure,
     )
     async with gateway() as client:
@@ -76,6 +89,24 @@ async def chat(
         else:
             view = await ended_run(client, answer.run_id)
     _print_outcome(view, options)
+
+
+def theater_meant(theaters: list[Theater], here: Path, playbook: str | None) -> str | None:
+    """Return the theater that a chat without one means, or None for the fleet's default.
+
+    That of the repository we stand in, the innermost; for a codemod, which needs code, else the only
+    repository that was opened as a theater.
+    """
+    opened = [one for one in theaters if not one.owned]
+    around = [one for one in opened if here.resolve().is_relative_to(_checkout(one))]
+    if around:
+        return max(around, key=lambda one: len(_checkout(one).parts)).theater_id
+    return opened[0].theater_id if playbook == "codemod" and len(opened) == 1 else None
+
+
+def _checkout(theater: Theater) -> Path:
+    path = Path(theater.repo_path)
+    return path.parent if path.name == ".git" else path
 
 
 async def runs(

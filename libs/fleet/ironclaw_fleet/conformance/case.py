@@ -1,13 +1,16 @@
 """One case of a conformance suite, and what became of it."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from msgspec import Struct, field
 
 
 class Case(Struct, frozen=True):
-    """A request to send, and what its answer has to be. `expect` are members of the answer's body."""
+    """A request to send, and what its answer has to be.
+
+    `expect` are members of the answer's body, inner ones as `outer.inner`; `check` finds further faults.
+    """
 
     name: str
     path: str
@@ -17,6 +20,7 @@ class Case(Struct, frozen=True):
     expect: Mapping[str, Any] = field(default_factory=dict[str, Any])
     same_as: str | None = None
     """Another case, whose answer this one's has to equal byte for byte."""
+    check: Callable[[bytes], str | None] | None = None
 
 
 class Outcome(Struct, frozen=True):
@@ -37,8 +41,18 @@ def judge(case: Case, status: int, body: bytes, earlier: Mapping[str, bytes]) ->
     except msgspec.DecodeError:
         return Outcome(case.name, f"the body is no JSON object: {body[:200]!r}")
     for member, value in case.expect.items():
-        if answer.get(member) != value:
-            return Outcome(case.name, f"{member} is {answer.get(member)!r}, not {value!r}")
+        found = _member(answer, member)
+        if found != value:
+            return Outcome(case.name, f"{member} is {found!r}, not {value!r}")
+    if case.check is not None and (fault := case.check(body)) is not None:
+        return Outcome(case.name, fault)
     if case.same_as is not None and earlier.get(case.same_as) != body:
         return Outcome(case.name, f"not the same bytes as the answer to {case.same_as!r}")
     return Outcome(case.name, None)
+
+
+def _member(answer: Mapping[str, Any], name: str) -> Any:
+    found: Any = answer
+    for step in name.split("."):
+        found = cast("dict[str, Any]", found).get(step) if isinstance(found, dict) else None
+    return found

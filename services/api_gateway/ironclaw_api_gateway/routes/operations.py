@@ -1,4 +1,4 @@
-"""What operators do: theaters, merges, the ledger as a whole, the fleet's health, keys."""
+"""What operators do: theaters, the ledger as a whole, the fleet's health, keys."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from ironclaw_chassis.routes import Call, Routes
 from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
 from ironclaw_contracts.chain import Verification
 from ironclaw_contracts.endpoint import Nothing
-from ironclaw_contracts.endpoints import ALL, integration, ledger, vault
+from ironclaw_contracts.endpoints import ALL, ledger, vault
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.errors import Problem
@@ -40,10 +40,6 @@ def add_operation_routes(routes: Routes, client: ServiceClient, gateway: Gateway
     @routes.serve(api.REBUILD)
     async def rebuild(_: Call[Nothing, Nothing]) -> ledger.Rebuilt:
         return await client.call(ledger.REBUILD)
-
-    @routes.serve(api.INTEGRATE)
-    async def integrate(call: Call[integration.IntegrationRequest, Nothing]) -> integration.IntegrationAnswer:
-        return await client.call(integration.INTEGRATE, call.body)
 
     @routes.serve(api.FLEET)
     async def fleet(_: Call[Nothing, Nothing]) -> api.FleetStatus:

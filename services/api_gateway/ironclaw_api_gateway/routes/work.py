@@ -1,10 +1,10 @@
 """Chat, runs, orders and artifacts."""
 
 from collections.abc import AsyncIterator
-from pathlib import PurePosixPath
 
 import msgspec
 
+from ironclaw_api_gateway.artifacts import read_artifact
 from ironclaw_api_gateway.chat import Chat
 from ironclaw_api_gateway.following import Following
 from ironclaw_chassis.client import ServiceClient
@@ -12,7 +12,8 @@ from ironclaw_chassis.routes import Call, FileAnswer, Routes, StreamEvent
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import co, ledger, vault
-from ironclaw_contracts.errors import BadRequest, NotFound
+from ironclaw_contracts.endpoints import ledger_spending as money
+from ironclaw_contracts.errors import BadRequest
 from ironclaw_contracts.snapshots import OrderView, RunSnapshot, RunView
 from ironclaw_contracts.why import Why
 
@@ -22,7 +23,7 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
 
     @routes.serve(api.CHAT)
     async def post_chat(call: Call[api.ChatRequest, Nothing]) -> api.ChatAnswer:
-        return await chat.ask(call.body, call.caller.name)
+        return await chat.ask(call.body, call.caller)
 
     @routes.serve(api.LIST_RUNS)
     async def list_runs(call: Call[Nothing, ledger.RunsQuery]) -> ledger.RunPage:
@@ -39,6 +40,10 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
     @routes.serve(api.WHY_RUN)
     async def why_run(call: Call[Nothing, Nothing]) -> Why:
         return await client.call(ledger.WHY_RUN, run_id=call.path["run_id"])
+
+    @routes.serve(api.RUN_SPENDING)
+    async def run_spending(call: Call[Nothing, Nothing]) -> money.Accounts:
+        return await client.call(money.RUN_SPENDING, run_id=call.path["run_id"])
 
     @routes.serve(api.CANCEL_RUN)
     async def cancel_run(call: Call[co.Cancellation, Nothing]) -> RunSnapshot:
@@ -58,15 +63,7 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
 
     @routes.file(api.GET_ARTIFACT)
     async def get_artifact(call: Call[Nothing, api.ArtifactQuery]) -> FileAnswer:
-        order = (await client.call(ledger.GET_ORDER, order_id=call.path["order_id"])).order
-        artifact = next((a for a in order.artifacts if a.path == call.query.path), None)
-        # The unit's own commit is what the artifact's hash was taken of; a merge may have changed the file.
-        commit = order.commit_sha or order.merge_commit
-        if artifact is None or commit is None:
-            raise NotFound(f"order {order.order_id} has no artifact {call.query.path!r}")
-        query = vault.FileQuery(path=artifact.path, commit=commit)
-        content = await client.call(vault.READ_FILE, query=query, theater_id=order.theater_id)
-        return FileAnswer(content=content, name=PurePosixPath(artifact.path).name)
+        return await read_artifact(client, call.path["order_id"], call.query.path)
 
     @routes.serve(api.LIST_THEATERS)
     async def list_theaters(_: Call[Nothing, Nothing]) -> vault.Theaters:

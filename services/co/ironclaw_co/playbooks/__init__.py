@@ -3,13 +3,16 @@
 from collections.abc import Callable
 
 from ironclaw_co.draft_plan import DraftPlan, Wish
-from ironclaw_co.playbooks import call_summary, draft, drill, summarize
+from ironclaw_co.playbooks import call_summary, codemod, draft, drill, summarize
+from ironclaw_co.playbooks.codemod import CODEMOD
 from ironclaw_contracts.drills import DRILL
+from ironclaw_contracts.plan import OnOrderFailure
 
 PLAYBOOKS: dict[str, Callable[[Wish], DraftPlan]] = {
     "summarize": summarize.plan,
     "call_summary": call_summary.plan,
     "draft": draft.plan,
+    CODEMOD: codemod.plan,
     DRILL: drill.plan,
 }
 
@@ -21,6 +24,14 @@ def choose(wish: Wish) -> str | None:
     if summarize.is_asked(wish) and summarize.documents(wish):
         return "summarize"
     return None
+
+
+def failure_policy(playbook: str | None) -> OnOrderFailure:
+    """Return what becomes of a run when an order fails and the user said nothing.
+
+    The parts of a codemod do not build on each other: the good ones are wanted whatever the others do.
+    """
+    return "continue" if playbook == CODEMOD else "fail"
 
 
 def needs_files(playbook: str | None, wish: Wish) -> bool:

@@ -1,6 +1,7 @@
 """The ledger's tables: the only place with SQL."""
 
 from ironclaw_ledger.store.reading import Store
+from ironclaw_ledger.store.spending import SpendingStore
 from ironclaw_ledger.store.transaction import Transaction
 
-__all__ = ["Store", "Transaction"]
+__all__ = ["SpendingStore", "Store", "Transaction"]

@@ -31,6 +31,7 @@ from ironclaw_ledger.store.rows import (
     lease_of,
     order_view_of,
 )
+from ironclaw_ledger.store.spending import SpendingStore
 from ironclaw_ledger.store.transaction import CHANNEL, Transaction
 
 _APPEND_LOCK = 0x1C1A_0002
@@ -103,6 +104,7 @@ class Store:
 
     def __init__(self, readers: asyncpg.Pool, writers: asyncpg.Pool) -> None:
         self._pool = readers
+        self.spending = SpendingStore(readers)
         self._writers = writers
         self._appender_pid = 0
 

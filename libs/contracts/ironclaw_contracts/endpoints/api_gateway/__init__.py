@@ -1,6 +1,15 @@
 """The gateway's endpoints: the only surface that people and programs outside the fleet see."""
 
-from ironclaw_contracts.endpoints.api_gateway import openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway import merging, openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway.merging import (
+    DECIDE,
+    INTEGRATE,
+    PROVE_GATES,
+    READ_OUTPUT,
+    REPORT_FIGURES,
+    SHOW_GATES,
+    DecisionRequest,
+)
 from ironclaw_contracts.endpoints.api_gateway.openclaw import (
     DECIDE_REVIEW,
     FOLLOW_NODES,
@@ -21,7 +30,6 @@ from ironclaw_contracts.endpoints.api_gateway.operations import (
     EXPORT,
     FLEET,
     GET_GRADES,
-    INTEGRATE,
     LIST_ESCALATIONS,
     LIST_EVENTS,
     LIST_KEYS,
@@ -53,6 +61,7 @@ from ironclaw_contracts.endpoints.api_gateway.work import (
     LIST_RUNS,
     LIST_THEATERS,
     READ_LOG,
+    RUN_SPENDING,
     WHY_ORDER,
     WHY_RUN,
     ArtifactQuery,
@@ -61,7 +70,7 @@ from ironclaw_contracts.endpoints.api_gateway.work import (
     FollowQuery,
 )
 
-ENDPOINTS = (*work.ENDPOINTS, *operations.ENDPOINTS, *openclaw.ENDPOINTS)
+ENDPOINTS = (*work.ENDPOINTS, *operations.ENDPOINTS, *merging.ENDPOINTS, *openclaw.ENDPOINTS)
 
 __all__ = [
     "ACK_ESCALATION",
@@ -69,6 +78,7 @@ __all__ = [
     "CANCEL_RUN",
     "CHAT",
     "CREATE_KEY",
+    "DECIDE",
     "DECIDE_REVIEW",
     "EMIT_MILESTONE",
     "ENDPOINTS",
@@ -98,15 +108,20 @@ __all__ = [
     "OPEN_THEATER",
     "PATROL",
     "PATROL_THEATER",
+    "PROVE_GATES",
     "READ_AUDIT",
     "READ_LOG",
+    "READ_OUTPUT",
     "REBUILD",
     "RECOVER_ORDER",
     "REDELIVER_MILESTONES",
     "REGISTER_NODE",
+    "REPORT_FIGURES",
     "RESTORE_SALVAGE",
     "RETIRE_KEY",
     "REVOKE_KEY",
+    "RUN_SPENDING",
+    "SHOW_GATES",
     "SHOW_SALVAGE",
     "VERIFY_CHAIN",
     "WHY_ORDER",
@@ -115,6 +130,7 @@ __all__ = [
     "ArtifactQuery",
     "ChatAnswer",
     "ChatRequest",
+    "DecisionRequest",
     "FleetStatus",
     "FollowQuery",
     "ServiceStatus",

@@ -9,7 +9,6 @@ from ironclaw_contracts.chain import ExportedEvent, Verification
 from ironclaw_contracts.endpoint import OPERATORS, Endpoint, Nothing
 from ironclaw_contracts.endpoints.co import Acknowledged, HandMade, OutboxPage, OutboxQuery, Redelivery
 from ironclaw_contracts.endpoints.duty_officer import Grades, GradesQuery, Intervention, Patrol
-from ironclaw_contracts.endpoints.integration import IntegrationAnswer, IntegrationRequest
 from ironclaw_contracts.endpoints.ledger import (
     EscalationPage,
     EscalationsQuery,
@@ -261,18 +260,6 @@ EMIT_MILESTONE = Endpoint(
     callers=OPERATORS,
     idempotent=False,
 )
-INTEGRATE = Endpoint(
-    service=Service.API_GATEWAY,
-    name="integrate",
-    method="POST",
-    path="/integrate",
-    summary="Gate one order and promote it now.",
-    body=IntegrationRequest,
-    query=Nothing,
-    answer=IntegrationAnswer,
-    callers=OPERATORS,
-    timeout_seconds=120.0,
-)
 CREATE_KEY = Endpoint(
     service=Service.API_GATEWAY,
     name="create_key",
@@ -337,7 +324,6 @@ ENDPOINTS = (
     LIST_MILESTONES,
     REDELIVER_MILESTONES,
     EMIT_MILESTONE,
-    INTEGRATE,
     CREATE_KEY,
     LIST_KEYS,
     REVOKE_KEY,

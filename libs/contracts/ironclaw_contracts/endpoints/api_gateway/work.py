@@ -15,6 +15,7 @@ from ironclaw_contracts.endpoints.ledger import (
     RunQuery,
     RunsQuery,
 )
+from ironclaw_contracts.endpoints.ledger_spending import Accounts
 from ironclaw_contracts.endpoints.vault import (
     LogQuery,
     TheaterLog,
@@ -32,7 +33,8 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     """The seed's request, and what a user may add to steer the plan.
 
     `mode: sync` answers with the reply, or like async once `deadline_seconds` have passed.
-    `run_id` may be chosen by the client, so that a retry starts nothing twice.
+    `run_id` may be chosen by the client, so that a retry starts nothing twice. Without `on_order_failure` the
+    playbook's own way holds: `continue` where orders do not build on each other, else `fail`.
     """
 
     message: Annotated[Text, Meta(min_length=1)]
@@ -45,7 +47,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
-    on_order_failure: OnOrderFailure = "fail"
+    on_order_failure: OnOrderFailure | None = None
 
 
 class ChatAnswer(Struct, frozen=True, omit_defaults=True):
@@ -124,6 +126,17 @@ WHY_RUN = Endpoint(
     body=Nothing,
     query=Nothing,
     answer=Why,
+    callers=USERS,
+)
+RUN_SPENDING = Endpoint(
+    service=Service.API_GATEWAY,
+    name="run_spending",
+    method="GET",
+    path="/runs/{run_id}/spending",
+    summary="What a run and its key have spent and may spend.",
+    body=Nothing,
+    query=Nothing,
+    answer=Accounts,
     callers=USERS,
 )
 CANCEL_RUN = Endpoint(
@@ -221,6 +234,7 @@ ENDPOINTS = (
     GET_RUN,
     FOLLOW_RUN,
     WHY_RUN,
+    RUN_SPENDING,
     CANCEL_RUN,
     LIST_ORDERS,
     GET_ORDER,

@@ -1,0 +1,1 @@
+"""The HTTP surface: over any workspace, mounted by any Litestar application."""

@@ -1,0 +1,1 @@
+"""OpenClaw operator sessions: artifacts and handoff bundles in, envelopes and handoffs out."""
