@@ -9,7 +9,8 @@ SEEDS ?= 1,2,3,4,5
 FAULTS ?= 20
 IMAGE ?= ironclaw
 
-.PHONY: help install demo up down test chaos trust check bench format lock clean image secrets sbom compose-test
+.PHONY: help install demo up down test test-browser browser assets chaos trust check bench format lock clean
+.PHONY: image secrets sbom compose-test
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +35,13 @@ down: $(STAMP) ## Stop a running fleet
 	@$(BIN)/ironclaw down
 
 test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -rs
+
+browser: $(STAMP) ## See that the browser tests have a Chromium
+	@$(BIN)/python tests/browser/provide.py
+
+test-browser: browser ## Run the console's tests in a real browser
+	@$(BIN)/python -m pytest tests/browser -rs
 
 chaos: $(STAMP) ## Harm a fleet at random: SEEDS=1,2,3 FAULTS=20 (a seed gives the same storm again)
 	@IRONCLAW_STORM_SEEDS=$(SEEDS) IRONCLAW_STORM_FAULTS=$(FAULTS) $(BIN)/python -m pytest tests/chaos/test_storm.py -s
@@ -51,9 +58,13 @@ bench: $(STAMP) ## Measure, each beside a baseline of the same run
 	@$(BIN)/python bench/chat.py --json bench/results/chat.json
 	@$(BIN)/python bench/milestones.py --json bench/results/milestones.json
 	@$(BIN)/python bench/heartbeats.py --json bench/results/heartbeats.json
+	@$(BIN)/python bench/learning.py --json bench/results/learning.json
 
 format: $(STAMP) ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+assets: $(STAMP) ## Fetch the console's vendored assets again from npm, by their pinned hashes
+	@$(BIN)/python services/api_gateway/assets/vendor.py
 
 lock: ## Pin the newest allowed dependencies into requirements.lock
 	@$(BIN)/uv lock --upgrade --quiet

@@ -47,7 +47,7 @@ def test_given_a_playbook_that_does_not_exist_when_chatting_then_exit_1_and_the_
     fleet: FleetUnderTest,
 ) -> None:
     said = fleet.cli("chat", "x", "--playbook", "juggle", code=1)
-    assert "draft, drill, summarize" in said and "Traceback" not in said
+    assert "draft, drill, replay, summarize" in said and "Traceback" not in said
 
 
 def test_given_a_run_when_listed_and_shown_then_it_is_there_now_and_as_of_then(

@@ -102,6 +102,11 @@ async def test_given_an_operator_when_the_fleet_is_operated_through_the_gateway_
         lines = [line async for line in operator.lines(api.EXPORT)]
         assert verify_lines(lines).ok
         assert (await operator.call(api.LIST_EVENTS, query=EventsQuery(limit=1))).events[0].seq == 1
+        head = (await operator.call(api.GET_CHAIN)).head_seq
+        newest = await operator.call(api.LIST_EVENTS, query=EventsQuery(before=head + 1, limit=2))
+        assert [event.seq for event in newest.events] == [head, head - 1] and newest.next_after == head - 1
+        diff = await operator.call(api.GET_DIFF, order_id=order.order_id)
+        assert order.artifacts[0].path in diff.paths and not diff.truncated
 
 
 async def test_given_the_ledgers_stream_when_followed_and_resumed_by_its_last_id_then_nothing_is_missed(

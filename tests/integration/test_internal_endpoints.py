@@ -87,6 +87,12 @@ async def test_given_a_theater_when_the_vault_is_asked_then_files_history_and_by
             vault.READ_FILE, query=vault.FileQuery(path=path), theater_id=order.theater_id
         )
         assert len(content) == order.artifacts[0].size
+        merge = vault.DiffQuery(commit=order.merge_commit or "")
+        diff = await client.call(vault.READ_DIFF, query=merge, theater_id=order.theater_id)
+        assert diff.paths == [order.artifacts[0].path] and diff.patch.startswith("diff --git")
+        with pytest.raises(NotFound):
+            unknown = vault.DiffQuery(commit="f" * 40)
+            await client.call(vault.READ_DIFF, query=unknown, theater_id=order.theater_id)
         log = await client.call(vault.READ_LOG, query=vault.LogQuery(limit=1), theater_id=order.theater_id)
         assert log.head == theater.head
         with pytest.raises(NotFound):

@@ -5,10 +5,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from litestar import Litestar
-from litestar.handlers import ASGIRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ironclaw_chassis.authentication import Authenticator
 from ironclaw_chassis.middleware import request_context
@@ -39,15 +38,15 @@ def create_app(
     checks: dict[str, Check] | None = None,
     facts: Facts = dict,
     around: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
-    mounts: Sequence[ASGIRouteHandler] = (),
+    mounts: Sequence[ControllerRouterHandler] = (),
     node: ServiceNode | None = None,
 ) -> Litestar:
     """Build the Litestar application of one service.
 
     `lifespan` opens what the service holds (pools, loops) and closes it again; `checks` answer GET /ready,
     `facts` stand in GET /health. `around` is what only this service needs around every answer, those to
-    unknown paths too; `mounts` are applications beside the handlers. `node` sends heartbeats while the
-    service runs.
+    unknown paths too; `mounts` are applications and pages beside the handlers, which no
+    contract declares. `node` sends heartbeats while the service runs.
     """
     _serve_health(routes, checks or {}, facts, node)
 

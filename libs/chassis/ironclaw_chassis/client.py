@@ -100,6 +100,12 @@ class ServiceClient:
             raise Unavailable(f"{endpoint.service} answered {endpoint.name} without data")
         return envelope.data
 
+    async def read(
+        self, endpoint: Endpoint[Any, Query, Any], query: Query | None = None, **path: str
+    ) -> bytes:
+        """Return the body of an endpoint of form `foreign` as it came. Raises like `call`."""
+        return await self._retrying(endpoint, None, query, path)
+
     async def lines(
         self, endpoint: Endpoint[Any, Query, Any], query: Query | None = None, **path: str
     ) -> AsyncIterator[bytes]:

@@ -55,13 +55,18 @@ class LedgerClient:
         return await self._client.call(api.RENEW_LEASE, renewal, order_id=order_id)
 
     async def events(
-        self, types: Iterable[EventType] | None = None, *, order_id: str | None = None, after: int = 0
+        self,
+        types: Iterable[EventType] | None = None,
+        *,
+        order_id: str | None = None,
+        run_id: str | None = None,
+        after: int = 0,
     ) -> AsyncIterator[Event]:
-        """Iterate over the events there are now, oldest first: of these types, of this order."""
+        """Iterate over the events there are now, oldest first: of these types, of this order or run."""
         wanted = ",".join(types) if types is not None else None
         cursor: int | None = after
         while cursor is not None:
-            query = api.EventsQuery(after=cursor, types=wanted, order_id=order_id, limit=1_000)
+            query = api.EventsQuery(after=cursor, types=wanted, order_id=order_id, run_id=run_id, limit=1_000)
             page = await self._client.call(api.LIST_EVENTS, query=query)
             for event in page.events:
                 yield event

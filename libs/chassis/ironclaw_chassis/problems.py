@@ -29,7 +29,8 @@ def _body_is_missing(details: list[Any]) -> bool:
     return any(isinstance(d, dict) and d.get("message") == "'data'" for d in details)
 
 
-def _as_problem(error: Exception) -> Problem:
+def as_problem(error: Exception) -> Problem:
+    """Return the problem that any exception is to its caller."""
     match error:
         case Problem():
             return error
@@ -61,7 +62,7 @@ def _as_problem(error: Exception) -> Problem:
 
 def render(request: Request[Any, Any, Any], error: Exception) -> Response[object]:
     """Answer an error as its envelope; log it when it is ours."""
-    problem = _as_problem(error)
+    problem = as_problem(error)
     if problem.status >= 500:
         log.error("request failed", path=request.url.path, code=problem.code, exc_info=error)
     status = 405 if isinstance(error, HTTPException) and error.status_code == 405 else problem.status

@@ -264,7 +264,7 @@ def _answered(endpoint: Endpoint[Any, Any, Any], answer: Any) -> Any:
         case "json":
             return success(answer)
         case "events":
-            return ServerSentEvent(_messages(answer))
+            return ServerSentEvent(sent_messages(answer))
         case "lines":
             return Stream(answer, media_type="application/x-ndjson")
         case "bytes":
@@ -279,7 +279,7 @@ def _answered(endpoint: Endpoint[Any, Any, Any], answer: Any) -> Any:
             raise TypeError(f"{endpoint.name} is answered by its own handler")
 
 
-async def _messages(events: AsyncIterator[StreamEvent]) -> AsyncIterator[ServerSentEventMessage]:
+async def sent_messages(events: AsyncIterator[StreamEvent]) -> AsyncIterator[ServerSentEventMessage]:
     """Yield the events, and a comment at the start and whenever none came for a while.
 
     The first comment tells a follower that it misses nothing from here on, the others notice dead peers.

@@ -38,6 +38,7 @@ SHARED: dict[str, str] = {
     "sandbox": "IRONCLAW_SANDBOX",
     "heartbeat_seconds": "IRONCLAW_HEARTBEAT_SECONDS",
     "poi_required": "IRONCLAW_POI_REQUIRED",
+    "policy_autopromote": "IRONCLAW_POLICY_AUTOPROMOTE",
     "signing_secret": "MILESTONE_SIGNING_SECRET",
     "signing_secret_file": "MILESTONE_SIGNING_SECRET_FILE",
 }

@@ -58,7 +58,7 @@ AUTHORITY: dict[Service, frozenset[E]] = {
         }
     ),
     Service.SENTINEL: frozenset({E.ESCALATION_RAISED, E.RECOVERY_STARTED, E.RECOVERY_COMPLETED}),
-    Service.LEARNING: frozenset({E.RUN_UPDATED}),
+    Service.LEARNING: frozenset({E.RUN_UPDATED, E.POLICY_UPDATED, E.FEEDBACK_RECORDED}),
     Service.OPENCLAWDBOT: frozenset({E.ESCALATION_RAISED}),
 }
 

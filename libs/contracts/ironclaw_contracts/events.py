@@ -13,7 +13,8 @@ from ironclaw_contracts.ids import Id, Seq, Sha256
 
 
 class EventType(StrEnum):
-    """Every event type of the seed, spelled evenly, and ORDER_ADOPTED for work that came late (ADR 6)."""
+    """Every event type of the seed, spelled evenly; ORDER_ADOPTED for work that came late (ADR 6), and
+    FEEDBACK_RECORDED for what people thought of a result (ADR 13)."""
 
     RUN_CREATED = "RUN_CREATED"
     RUN_UPDATED = "RUN_UPDATED"
@@ -49,6 +50,8 @@ class EventType(StrEnum):
     PATROL_TICK = "PATROL_TICK"
     SERVICE_DEGRADED = "SERVICE_DEGRADED"
     SERVICE_RECOVERED = "SERVICE_RECOVERED"
+    FEEDBACK_RECORDED = "FEEDBACK_RECORDED"
+    POLICY_UPDATED = "POLICY_UPDATED"
 
 
 PAYLOADS: dict[EventType, type[p.Payload]] = {
@@ -86,6 +89,8 @@ PAYLOADS: dict[EventType, type[p.Payload]] = {
     EventType.PATROL_TICK: p.PatrolTick,
     EventType.SERVICE_DEGRADED: p.ServiceHealth,
     EventType.SERVICE_RECOVERED: p.ServiceHealth,
+    EventType.FEEDBACK_RECORDED: p.FeedbackRecorded,
+    EventType.POLICY_UPDATED: p.PolicyUpdated,
 }
 
 

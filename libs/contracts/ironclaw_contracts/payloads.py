@@ -9,6 +9,16 @@ from ironclaw_contracts.artifacts import Artifact, Constraints, Effort, Line, Mo
 from ironclaw_contracts.enums import Cause, Severity
 from ironclaw_contracts.ids import Attempt, Id, Seconds, Sha, Sha256
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
+from ironclaw_contracts.policy import (
+    Charged,
+    Evaluation,
+    FollowUp,
+    PolicyDocument,
+    PolicyParameters,
+    PolicyVersion,
+    Routing,
+    Verdict,
+)
 from ironclaw_contracts.spending import SpendingKey
 
 Evidence = dict[str, Any]
@@ -25,6 +35,8 @@ class AttemptPayload(Payload, frozen=True, kw_only=True):
 
 
 class RunCreated(Payload, frozen=True, kw_only=True):
+    """`profile` names the profile of every order; `replays` the run whose orders are done again."""
+
     user_id: Annotated[str, Meta(min_length=1, max_length=200)]
     objective: Text
     playbook: Id | None = None
@@ -33,6 +45,9 @@ class RunCreated(Payload, frozen=True, kw_only=True):
     budget: Budget = field(default_factory=Budget)
     on_order_failure: OnOrderFailure = "fail"
     charged_to: SpendingKey | None = None
+    profile: Id | None = None
+    replays: Id | None = None
+    follow_up: FollowUp | None = None
 
 
 class IntentLink(Struct, frozen=True, kw_only=True):
@@ -48,9 +63,13 @@ class IntentLink(Struct, frozen=True, kw_only=True):
 
 
 class RunUpdated(Payload, frozen=True, kw_only=True):
-    """`intent` may come after the run's end, when its ACK does; nothing else may."""
+    """`intent` may come after the run's end, when its ACK does; nothing else may.
+
+    `policy_version` is the policy by which further orders of the run are routed.
+    """
 
     plan: Plan | None = None
+    policy_version: PolicyVersion | None = None
     intent: IntentLink | None = None
     cancel_requested: Line | None = None
     note: Line | None = None
@@ -72,6 +91,7 @@ class OrderCreated(Payload, frozen=True, kw_only=True):
     title: Line
     depends_on: list[Id] = field(default_factory=list[str])
     replaces: Id | None = None
+    routing: Routing | None = None
 
 
 class OrderEnqueued(AttemptPayload, frozen=True, kw_only=True):
@@ -268,3 +288,37 @@ class ServiceHealth(Payload, frozen=True, kw_only=True):
 
     service: str
     reason: Line
+
+
+class FeedbackRecorded(Payload, frozen=True, kw_only=True):
+    """What somebody thought of a result. `orders` are those that it counts for.
+
+    It is empty when it counts for none: the run is unknown, or an earlier feedback of the same kind counts
+    already. `detail` keeps what an adapter was told.
+    """
+
+    verdict: Verdict
+    origin: Literal["person", "follow_up", "appleseed"]
+    by: Line
+    comment: Annotated[str, Meta(max_length=4_000)] = ""
+    orders: list[Charged] = field(default_factory=list[Charged])
+    detail: Evidence = field(default_factory=dict[str, Any])
+
+
+class PolicyUpdated(Payload, frozen=True, kw_only=True):
+    """A step in the life of the routing policy.
+
+    `configured` records the parameters; `proposed` a policy with what the gate found; the others put
+    `version` in force instead of `replaces`, the built-in one when there is no document. `diff` says in words
+    which shares change.
+    """
+
+    action: Literal["configured", "proposed", "promoted", "rolled_back", "demoted"]
+    version: PolicyVersion
+    replaces: PolicyVersion | None = None
+    by: Line
+    reason: Line
+    parameters: PolicyParameters | None = None
+    document: PolicyDocument | None = None
+    evaluation: Evaluation | None = None
+    diff: list[Line] = field(default_factory=list[str])

@@ -9,6 +9,7 @@ from ironclaw_contracts.artifacts import Artifact, Constraints, ModelUse, Order
 from ironclaw_contracts.enums import Cause, OrderPhase, OrderStatus, RunStatus, Severity, WorktreeState
 from ironclaw_contracts.payloads import IntentLink
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
+from ironclaw_contracts.policy import Routing
 from ironclaw_contracts.spending import SpendingKey
 
 
@@ -76,6 +77,7 @@ class OrderSnapshot(Struct, frozen=True, kw_only=True):
     phase_event_id: str
     first_seq: int
     last_seq: int
+    routing: Routing | None = None
 
 
 class RunSnapshot(Struct, frozen=True, kw_only=True):
@@ -107,6 +109,9 @@ class RunSnapshot(Struct, frozen=True, kw_only=True):
     on_order_failure: OnOrderFailure = "fail"
     intent: IntentLink | None = None
     charged_to: SpendingKey | None = None
+    profile: str | None = None
+    replays: str | None = None
+    policy_version: int = 0
 
 
 class Lease(Struct, frozen=True):

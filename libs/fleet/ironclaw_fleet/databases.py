@@ -16,6 +16,7 @@ WITH_DATABASE = frozenset(
         Service.CO,
         Service.INTEGRATION,
         Service.DUTY_OFFICER,
+        Service.LEARNING,
         Service.OPENCLAWDBOT,
     }
 )

@@ -42,6 +42,7 @@ SERVICES: tuple[Service, ...] = (
     Service.DUTY_OFFICER,
     Service.SENTINEL,
     Service.OPENCLAWDBOT,
+    Service.LEARNING,
     Service.API_GATEWAY,
 )
 WITH_REDIS = frozenset(

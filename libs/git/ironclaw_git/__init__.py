@@ -3,6 +3,7 @@
 from ironclaw_contracts.artifacts import OPERATIONAL_FILES
 from ironclaw_git.archive import Archived, archive
 from ironclaw_git.checkout import WorktreeStatus, commit_all, follow_branch, status
+from ironclaw_git.copying import begin_at
 from ironclaw_git.errors import (
     DirtyCheckout,
     GitError,
@@ -89,6 +90,7 @@ __all__ = [
     "archive",
     "archive_by_ref",
     "archive_ref",
+    "begin_at",
     "check_attempt",
     "check_branch",
     "check_id",

@@ -49,6 +49,8 @@ def as_run(request: ChatRequest, run_id: str, caller: CallerIdentity) -> co.RunR
         budget=request.budget,
         on_order_failure=request.on_order_failure,
         charged_to=caller.charged_to,
+        profile=request.profile,
+        follow_up=request.follow_up,
     )
 
 

@@ -1,35 +1,29 @@
 """A run's events as they happen, for a client that watches."""
 
 from collections.abc import AsyncIterator
-from weakref import WeakSet
 
 import msgspec
 
 from ironclaw_api_gateway.endings import ENDINGS
+from ironclaw_api_gateway.streams import Slot, Streams
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.routes import StreamEvent
 from ironclaw_contracts.enums import RunStatus
-from ironclaw_contracts.errors import Unavailable
-
-
-class _Slot:
-    """The right to one open stream; it is free again when its stream is gone, begun or not."""
 
 
 class Following:
-    """Streams runs to clients, up to a number at once."""
+    """Streams runs to clients."""
 
-    def __init__(self, ledger: LedgerClient, streams_max: int) -> None:
+    def __init__(self, ledger: LedgerClient, streams: Streams) -> None:
         self._ledger = ledger
-        self._streams_max = streams_max
-        self._taken: WeakSet[_Slot] = WeakSet()
+        self._streams = streams
 
     async def run(self, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
         """Return the stream of a run's events after a seq; it ends with the run.
 
         Raises `NotFound`, or `Unavailable` when too many streams are open.
         """
-        slot = self._take()
+        slot = self._streams.take()
         run = (await self._ledger.run(run_id)).run
         if run.status is not RunStatus.OPEN and run.last_seq <= after:
             return _nothing()
@@ -37,9 +31,9 @@ class Following:
 
     async def relay(self, lines: AsyncIterator[bytes]) -> AsyncIterator[StreamEvent]:
         """Return another service's stream of events, given line by line. Raises `Unavailable` as above."""
-        return self._relayed(self._take(), lines)
+        return self._relayed(self._streams.take(), lines)
 
-    async def _relayed(self, slot: _Slot, lines: AsyncIterator[bytes]) -> AsyncIterator[StreamEvent]:
+    async def _relayed(self, slot: Slot, lines: AsyncIterator[bytes]) -> AsyncIterator[StreamEvent]:
         fields: dict[str, str] = {}
         try:
             async for line in lines:
@@ -50,16 +44,9 @@ class Following:
                     yield StreamEvent(fields.get("id", ""), fields.get("event", "message"), fields["data"])
                     fields = {}
         finally:
-            self._taken.discard(slot)
+            self._streams.give_back(slot)
 
-    def _take(self) -> _Slot:
-        if len(self._taken) >= self._streams_max:
-            raise Unavailable("too many event streams are open", retry_after_seconds=5)
-        slot = _Slot()
-        self._taken.add(slot)
-        return slot
-
-    async def _stream(self, slot: _Slot, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
+    async def _stream(self, slot: Slot, run_id: str, after: int) -> AsyncIterator[StreamEvent]:
         try:
             async for event in self._ledger.follow(run_id=run_id, after=after):
                 data = msgspec.json.encode(event).decode()
@@ -67,7 +54,7 @@ class Following:
                 if event.type in ENDINGS:
                     return
         finally:
-            self._taken.discard(slot)
+            self._streams.give_back(slot)
 
 
 async def _nothing() -> AsyncIterator[StreamEvent]:

@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from ironclaw_api_gateway.console.pulse import Pulse
+from ironclaw_api_gateway.console.sessions import Sessions
 from ironclaw_api_gateway.endings import Endings
 from ironclaw_api_gateway.limits import RateLimiter
 from ironclaw_api_gateway.people import People
@@ -20,11 +22,13 @@ class Gateway:
     """Keys, limits and waiters of one replica; also the authenticator of its routes."""
 
     people: People
+    sessions: Sessions
 
-    def __init__(self, settings: Settings, client: ServiceClient, endings: Endings) -> None:
+    def __init__(self, settings: Settings, client: ServiceClient, endings: Endings, pulse: Pulse) -> None:
         self._settings = settings
         self._client = client
         self._endings = endings
+        self._pulse = pulse
         self._limiter = RateLimiter(settings.redis_url.reveal())
         self._store: Store | None = None
 
@@ -37,12 +41,14 @@ class Gateway:
             stack.push_async_callback(store.close)
             stack.push_async_callback(self._limiter.aclose)
             self.people = People(store, self._limiter, settings.key_cache_seconds)
+            self.sessions = Sessions(store, self.people)
             if settings.bootstrap_key_file:
                 await self.people.bootstrap(Path(settings.bootstrap_key_file))
             await stack.enter_async_context(self._client)
             await stack.enter_async_context(
                 background(forever("endings", self._endings.follow, _PAUSE_SECONDS))
             )
+            await stack.enter_async_context(background(forever("pulse", self._pulse.follow, _PAUSE_SECONDS)))
             yield
 
     async def authenticate(self, authorization: str | None) -> CallerIdentity:

@@ -32,15 +32,28 @@ class People:
 
     async def authenticate(self, authorization: str | None) -> CallerIdentity:
         """Return the caller for a key. Raises `Unauthenticated`, `RateLimited`, or `Unavailable`."""
-        secret = parse_secret(bearer(authorization))
+        stored = await self.checked(bearer(authorization))
+        await self.take(stored.key)
+        return self.caller(stored.key)
+
+    async def checked(self, text: str) -> StoredKey:
+        """Return the key whose secret this is. Raises `Unauthenticated`."""
+        secret = parse_secret(text)
         stored = await self._stored(secret.key_id)
         # The comparison runs for an unknown id too, so that its time tells nothing.
         fits = secret.fits(stored.digest if stored else b"\0" * 32)
         if stored is None or not fits or stored.key.revoked_at is not None:
             raise Unauthenticated("the API key is unknown or revoked; make one with: ironclaw keys create")
-        await self._limiter.take(stored.key.key_id, stored.key.rate_per_minute, stored.key.burst)
-        charged_to = SpendingKey(stored.key.key_id, stored.key.spend)
-        return CallerIdentity(kind=stored.key.role, name=stored.key.name, charged_to=charged_to)
+        return stored
+
+    async def take(self, key: ApiKey) -> None:
+        """Take a token of the key's rate limit. Raises `RateLimited` or `Unavailable`."""
+        await self._limiter.take(key.key_id, key.rate_per_minute, key.burst)
+
+    @staticmethod
+    def caller(key: ApiKey) -> CallerIdentity:
+        """Return who calls with a key; the key pays for what is asked with it."""
+        return CallerIdentity(kind=key.role, name=key.name, charged_to=SpendingKey(key.key_id, key.spend))
 
     async def create(self, request: KeyRequest) -> NewKey:
         """Make a key; its secret is in the answer and nowhere else."""

@@ -1,7 +1,8 @@
-"""The gateway's table of API keys. The only place with SQL."""
+"""The gateway's tables: API keys, and the console's sessions. The only place with SQL."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -27,7 +28,7 @@ def _available() -> AbstractAsyncContextManager[None]:
 
 
 class Store:
-    """Reads and writes keys."""
+    """Reads and writes keys and sessions."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -91,6 +92,34 @@ class Store:
             key_id,
         )
         return _stored(row).key if row else None
+
+    async def open_session(self, digest: bytes, key_id: str, lifetime: timedelta) -> None:
+        """Store a session of a key, and forget those that have run out."""
+        async with self._connection() as connection:
+            await connection.execute(
+                "delete from console_sessions where expires_at < now()", timeout=_ANSWER_SECONDS
+            )
+            await connection.execute(
+                "insert into console_sessions (digest, key_id, expires_at) values ($1, $2, now() + $3)",
+                *(digest, key_id, lifetime),
+                timeout=_ANSWER_SECONDS,
+            )
+
+    async def session_key(self, digest: bytes) -> ApiKey | None:
+        """Return the key of a session that has not run out and whose key is not revoked."""
+        row = await self._fetchrow(
+            "select k.* from console_sessions s join api_keys k using (key_id)"
+            " where s.digest = $1 and s.expires_at > now() and k.revoked_at is null",
+            digest,
+        )
+        return _stored(row).key if row else None
+
+    async def close_session(self, digest: bytes) -> None:
+        """Forget a session."""
+        async with self._connection() as connection:
+            await connection.execute(
+                "delete from console_sessions where digest = $1", digest, timeout=_ANSWER_SECONDS
+            )
 
     async def _fetchrow(self, sql: str, *values: Any) -> Any:
         async with self._connection() as connection:

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from ironclaw_api_gateway.artifacts import read_artifact
 from ironclaw_api_gateway.chat import Chat
+from ironclaw_api_gateway.orders import Orders
 from ironclaw_chassis.authentication import Authenticator
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.mcp_server import McpServer, Tool, ToolCall, arguments_of, schema_of
@@ -100,7 +100,7 @@ class FleetTools:
     async def artifact(self, call: ToolCall) -> ArtifactContent:
         """Read an artifact."""
         wanted = arguments_of(call, ArtifactArguments)
-        content = (await read_artifact(self._client, wanted.order_id, wanted.path)).content
+        content = (await Orders(self._client).artifact(wanted.order_id, wanted.path)).content
         try:
             return ArtifactContent(wanted.path, "utf-8", content.decode())
         except UnicodeDecodeError:

@@ -3,6 +3,7 @@
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_co.playbooks import failure_policy
+from ironclaw_co.routing import Router
 from ironclaw_contracts.derived import run_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.endpoints.co import Cancellation, RunRequest
@@ -17,20 +18,31 @@ class Admission:
     """Records new runs and requests to stop them."""
 
     def __init__(
-        self, client: ServiceClient, ledger: LedgerClient, default_theater: str, garrison_id: str
+        self,
+        client: ServiceClient,
+        ledger: LedgerClient,
+        router: Router,
+        default_theater: str,
+        garrison_id: str,
     ) -> None:
         self._client = client
         self._ledger = ledger
+        self._router = router
         self._default_theater = default_theater
         self._garrison_id = garrison_id
 
     async def create(self, request: RunRequest) -> RunSnapshot:
         """Record a run; the same `run_id` and request again give the same run.
 
-        Raises `NotFound` when the theater does not exist; the default theater is made when it is missing.
+        Raises `NotFound` when the theater or the run that it follows up does not exist; the default theater
+        is made when it is missing. Raises `BadRequest` for a profile that there is not.
         """
         theater_id = request.theater_hint or self._default_theater
         await self._ensure_theater(theater_id)
+        if request.follow_up is not None:
+            await self._ledger.run(request.follow_up.run_id)
+        if request.profile is not None:
+            await self.check_profile(request.profile)
         run_id = request.run_id or new_id()
         await self._ledger.append(
             new_event(
@@ -44,6 +56,9 @@ class Admission:
                     budget=request.budget,
                     charged_to=request.charged_to,
                     on_order_failure=request.on_order_failure or failure_policy(request.playbook),
+                    profile=request.profile,
+                    replays=request.replays,
+                    follow_up=request.follow_up,
                 ),
                 run_id=run_id,
                 theater_id=theater_id,
@@ -52,6 +67,10 @@ class Admission:
             )
         )
         return (await self._ledger.run(run_id)).run
+
+    async def check_profile(self, name: str) -> None:
+        """Raise `BadRequest`, naming those that there are, when no profile has this name."""
+        (await self._router.table()).named(name)
 
     async def cancel(self, run_id: str, cancellation: Cancellation) -> RunSnapshot:
         """Ask for a run to stop, once or twice. Raises `IllegalTransition` when it has ended."""

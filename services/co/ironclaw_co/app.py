@@ -24,7 +24,9 @@ from ironclaw_co.drafting import Drafter
 from ironclaw_co.intents import is_announced
 from ironclaw_co.model_planner import ModelPlanner
 from ironclaw_co.parts import Parts
+from ironclaw_co.replaying import Replaying
 from ironclaw_co.routes import build_routes
+from ironclaw_co.routing import Router
 from ironclaw_co.settings import Settings
 from ironclaw_co.sweep import RunSweep
 from ironclaw_contracts.artifacts import Profile
@@ -50,16 +52,18 @@ def compose(settings: Settings) -> Litestar:
     queue = ArqQueue(settings.redis_url.reveal())
     model = open_model(settings, client)
     planner = ModelPlanner(model, settings.model_name, settings.plan_tasks_max) if model.available else None
+    router = Router(ledger, Profile(model=settings.model_name))
     commander = Commander(
         client,
         ledger,
         Dispatcher(client, ledger, queue),
         Drafter(client, planner),
-        profile=Profile(model=settings.model_name),
+        router,
         in_flight_max=settings.in_flight_max,
         intent_required=settings.poi_required,
     )
 
+    admission = Admission(client, ledger, router, settings.default_theater, settings.garrison_id)
     parts = Parts(settings, ledger)
 
     node = ServiceNode(Service.CO, settings)
@@ -95,9 +99,10 @@ def compose(settings: Settings) -> Litestar:
 
     return create_app(
         build_routes(
-            Admission(client, ledger, settings.default_theater, settings.garrison_id),
+            admission,
             commander,
             Acknowledging(ledger, settings.garrison_id),
+            Replaying(client, ledger, admission),
             parts,
             reconciler,
         ),

@@ -25,8 +25,8 @@ from ironclaw_co.progress import (
     next_actions,
 )
 from ironclaw_co.replan import replan_events
+from ironclaw_co.routing import Router
 from ironclaw_co.synthesis import all_artifacts, compose_reply, final_orders, readable
-from ironclaw_contracts.artifacts import Profile
 from ironclaw_contracts.derived import order_event, run_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.errors import EventConflict, NotFound
@@ -55,8 +55,8 @@ class Commander:
         ledger: LedgerClient,
         dispatcher: Dispatcher,
         drafter: Drafter,
+        router: Router,
         *,
-        profile: Profile,
         in_flight_max: int,
         intent_required: bool,
     ) -> None:
@@ -64,7 +64,7 @@ class Commander:
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._drafter = drafter
-        self._profile = profile
+        self._router = router
         self._in_flight_max = in_flight_max
         self._intent_required = intent_required
         self._slots = asyncio.Semaphore(_PARALLEL_MAX)
@@ -115,7 +115,7 @@ class Commander:
         """Give the run its plan; a wish that cannot be planned fails the run with the reason."""
         try:
             draft = await self._drafter.draft(run)
-            events = plan_events(run, draft, _fresh_ids(), self._profile)
+            events = plan_events(run, draft, _fresh_ids(), await self._router.table())
         except CannotPlan as error:
             await self._end(run, EventType.RUN_FAILED, RunEnded(reason=str(error)[:2000]))
             return
@@ -126,7 +126,7 @@ class Commander:
 
     async def _replan(self, view: RunView, blocked: OrderSnapshot) -> None:
         try:
-            events = replan_events(view, blocked, _fresh_ids())
+            events = replan_events(view, blocked, _fresh_ids(), await self._router.table())
         except CannotPlan as error:
             await self._cancel(blocked, str(error)[:2000])
             return

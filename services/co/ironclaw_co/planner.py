@@ -1,5 +1,6 @@
 """From a wish to a plan in METE and the orders that carry it out. Pure: ids come in as an iterator."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,8 +8,10 @@ import msgspec
 from msgspec import Struct
 
 from ironclaw_co.draft_plan import CannotPlan, DraftPlan, DraftTask, Wish
-from ironclaw_contracts.artifacts import Constraints, Order, Profile
+from ironclaw_co.routing import Routed, RoutingTable
+from ironclaw_contracts.artifacts import Constraints, Order
 from ironclaw_contracts.derived import run_event
+from ironclaw_contracts.errors import BadRequest
 from ironclaw_contracts.events import EventType, NewEvent, new_event
 from ironclaw_contracts.ids import derived_event_id
 from ironclaw_contracts.payloads import OrderCreated, RunUpdated
@@ -65,17 +68,21 @@ def from_model(text: str, wish: Wish, tasks_max: int) -> DraftPlan:
     )
 
 
-def plan_events(run: RunSnapshot, draft: DraftPlan, ids: Iterator[str], profile: Profile) -> list[NewEvent]:
+def plan_events(
+    run: RunSnapshot, draft: DraftPlan, ids: Iterator[str], routes: RoutingTable
+) -> list[NewEvent]:
     """Return the events of a plan, to be appended all or none: the plan itself, then each order.
 
-    Raises `CannotPlan` when the plan is larger than the run's budget.
+    Raises `CannotPlan` when the plan is larger than the run's budget, or names an unknown profile.
     """
     check_budget(run.budget, run.orders_total + len(draft.tasks))
     order_ids = [next(ids) for _ in draft.tasks]
+    chosen = [routed(routes, run, t.type, order_ids[i]) for i, t in enumerate(draft.tasks)]
+    elements = Counter(c.profile for c in chosen)
     plan = Plan(
         version=1,
         mission=run.objective,
-        elements=[Element(profile=profile, tasks=len(draft.tasks))],
+        elements=[Element(profile=profile, tasks=tasks) for profile, tasks in elements.items()],
         tasks=[
             Task(
                 order_id=order_ids[i], type=t.type, title=t.title, depends_on=[order_ids[a] for a in t.after]
@@ -88,19 +95,28 @@ def plan_events(run: RunSnapshot, draft: DraftPlan, ids: Iterator[str], profile:
         notes=list(draft.notes),
     )
     return [
-        plan_event(run, plan),
+        plan_event(run, plan, routes.version),
         *(
             order_event(
-                run, task, order_ids[i], depends_on=[order_ids[a] for a in task.after], profile=profile
+                run, task, order_ids[i], depends_on=[order_ids[a] for a in task.after], routed=chosen[i]
             )
             for i, task in enumerate(draft.tasks)
         ),
     ]
 
 
-def plan_event(run: RunSnapshot, plan: Plan) -> NewEvent:
+def routed(routes: RoutingTable, run: RunSnapshot, task_type: str, order_id: str) -> Routed:
+    """Return the profile of a new order. Raises `CannotPlan` when the run names one that there is not."""
+    try:
+        return routes.route(run, task_type, order_id)
+    except BadRequest as error:
+        raise CannotPlan(error.message) from error
+
+
+def plan_event(run: RunSnapshot, plan: Plan, policy_version: int) -> NewEvent:
     """Return the event that makes a plan the run's own; one version of a plan can only be appended once."""
-    return run_event(EventType.RUN_UPDATED, RunUpdated(plan=plan), run, "plan", plan.version)
+    update = RunUpdated(plan=plan, policy_version=policy_version)
+    return run_event(EventType.RUN_UPDATED, update, run, "plan", plan.version)
 
 
 def order_event(
@@ -109,7 +125,7 @@ def order_event(
     order_id: str,
     *,
     depends_on: list[str],
-    profile: Profile,
+    routed: Routed,
     replaces: str | None = None,
 ) -> NewEvent:
     """Return the event that creates one order of a plan."""
@@ -121,11 +137,17 @@ def order_event(
         objective=task.objective,
         inputs=task.inputs,
         constraints=_constraints(run.constraints, task),
-        profile=profile,
+        profile=routed.profile,
     )
     return new_event(
         EventType.ORDER_CREATED,
-        OrderCreated(order=order, title=task.title, depends_on=depends_on, replaces=replaces),
+        OrderCreated(
+            order=order,
+            title=task.title,
+            depends_on=depends_on,
+            replaces=replaces,
+            routing=routed.routing,
+        ),
         run_id=run.run_id,
         order_id=order_id,
         theater_id=run.theater_id,

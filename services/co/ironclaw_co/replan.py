@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import msgspec
 
 from ironclaw_co.draft_plan import DraftTask
-from ironclaw_co.planner import check_budget, order_event, plan_event
+from ironclaw_co.planner import check_budget, order_event, plan_event, routed
+from ironclaw_co.routing import RoutingTable
 from ironclaw_contracts import derived
 from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.events import EventType, NewEvent
@@ -15,11 +16,13 @@ from ironclaw_contracts.snapshots import OrderSnapshot, RunView
 from ironclaw_contracts.transitions import TERMINAL_PHASES
 
 
-def replan_events(view: RunView, blocked: OrderSnapshot, ids: Iterator[str]) -> list[NewEvent]:
+def replan_events(
+    view: RunView, blocked: OrderSnapshot, ids: Iterator[str], routes: RoutingTable
+) -> list[NewEvent]:
     """Return the events of a re-plan, to be appended all or none.
 
     The blocked order and everything that waits for it are cancelled and replaced; merged work stays.
-    Raises `CannotPlan` when the run's budget has no room for the new orders.
+    Raises `CannotPlan` when the run's budget has no room for the new orders. Each is routed anew.
     """
     run = view.run
     if run.plan is None:
@@ -33,7 +36,7 @@ def replan_events(view: RunView, blocked: OrderSnapshot, ids: Iterator[str]) -> 
             _task(order, blocked),
             new_ids[order.order_id],
             depends_on=[new_ids.get(d, d) for d in order.depends_on],
-            profile=order.order.profile,
+            routed=routed(routes, run, order.order.type, new_ids[order.order_id]),
             replaces=order.order_id,
         )
         for order in doomed
@@ -43,7 +46,7 @@ def replan_events(view: RunView, blocked: OrderSnapshot, ids: Iterator[str]) -> 
         for order in doomed
         if order.phase not in TERMINAL_PHASES
     ]
-    return [plan_event(run, _new_plan(run.plan, doomed, new_ids)), *created, *cancelled]
+    return [plan_event(run, _new_plan(run.plan, doomed, new_ids), routes.version), *created, *cancelled]
 
 
 def with_dependents(view: RunView, blocked: OrderSnapshot) -> list[OrderSnapshot]:

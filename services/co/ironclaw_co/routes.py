@@ -7,6 +7,7 @@ from ironclaw_co.admission import Admission
 from ironclaw_co.commander import Commander
 from ironclaw_co.parts import Parts
 from ironclaw_co.progress import IN_FLIGHT
+from ironclaw_co.replaying import Replaying
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import co as api
 from ironclaw_contracts.enums import OrderPhase, Service
@@ -18,6 +19,7 @@ def build_routes(
     admission: Admission,
     commander: Commander,
     acknowledging: Acknowledging,
+    replaying: Replaying,
     parts: Parts,
     reconciler: Reconciler,
 ) -> Routes:
@@ -53,6 +55,13 @@ def build_routes(
         run = await admission.cancel(call.path["run_id"], call.body)
         reconciler.nudge(run.run_id)
         return run
+
+    @routes.serve(api.REPLAY_RUN)
+    async def replay_run(call: Call[api.ReplayRequest, Nothing]) -> api.Replay:
+        replay = await replaying.replay(call.path["run_id"], call.body)
+        for part in replay.parts:
+            reconciler.nudge(part.run_id)
+        return replay
 
     @routes.serve(api.ACK_ESCALATION)
     async def ack_escalation(call: Call[api.Acknowledgement, Nothing]) -> api.Acknowledged:

@@ -46,6 +46,8 @@ def create_run(event: Event, payload: p.RunCreated) -> RunSnapshot:
         last_seq=event.seq,
         on_order_failure=payload.on_order_failure,
         charged_to=payload.charged_to,
+        profile=payload.profile,
+        replays=payload.replays,
     )
 
 
@@ -59,6 +61,8 @@ def fold_run(run: RunSnapshot, event: Event, payload: p.Payload) -> RunSnapshot:
         case p.RunUpdated():
             changes |= {"plan": payload.plan or run.plan, "intent": payload.intent or run.intent}
             changes |= {"cancel_requested": payload.cancel_requested or run.cancel_requested}
+            if payload.policy_version is not None:
+                changes |= {"policy_version": payload.policy_version}
         case p.RunCompleted():
             changes |= {"reply": payload.reply, "artifacts": payload.artifacts}
         case p.RunEnded():
@@ -111,6 +115,7 @@ def create_order(event: Event, payload: p.OrderCreated) -> OrderSnapshot:
         phase_event_id=event.event_id,
         first_seq=event.seq,
         last_seq=event.seq,
+        routing=payload.routing,
     )
 
 

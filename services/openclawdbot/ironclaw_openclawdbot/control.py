@@ -15,6 +15,7 @@ _TASKS: dict[Service, str] = {
     Service.DUTY_OFFICER: "patrols the fleet and recovers orders",
     Service.SENTINEL: "audits the duty officer",
     Service.OPENCLAWDBOT: "takes milestones and demand in",
+    Service.LEARNING: "learns which profile does which work best",
 }
 _PLAYBOOKS = ["summarize", "call_summary", "draft"]
 

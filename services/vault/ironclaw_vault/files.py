@@ -6,6 +6,8 @@ from ironclaw_contracts.errors import BadRequest, NotFound, TooLarge
 from ironclaw_vault.theaters import Theaters
 
 _FILE_BYTES_MAX = 8 * 1024 * 1024
+_DIFF_BYTES_MAX = 512 * 1024
+_PATHS_MAX = 500
 
 
 class Files:
@@ -44,3 +46,27 @@ class Files:
         head = await repository.mainline_head()
         lines = await repository.log(head, query.limit, graph=True)
         return api.TheaterLog(mainline=repository.mainline_branch, head=head, lines=lines)
+
+    async def diff(self, theater_id: str, query: api.DiffQuery) -> api.Diff:
+        """Return what differs between two commits. Raises `NotFound` for an unknown one."""
+        repository = await self._theaters.repository(theater_id)
+        base = query.base or await self._first_parent(repository, query.commit)
+        try:
+            changed = await repository.changed_paths(base, query.commit)
+            diff = await repository.diff(base, query.commit, _DIFF_BYTES_MAX)
+        except ironclaw_git.GitError as error:
+            raise NotFound(f"{theater_id} has no commits {base} and {query.commit} to compare") from error
+        return api.Diff(
+            base=base,
+            commit=query.commit,
+            paths=[path.path for path in changed[:_PATHS_MAX]],
+            patch=diff.patch,
+            truncated=diff.truncated or len(changed) > _PATHS_MAX,
+        )
+
+    @staticmethod
+    async def _first_parent(repository: ironclaw_git.Repository, commit: str) -> str:
+        found = await repository.git("rev-parse", "--verify", "--quiet", f"{commit}^1", check=False)
+        if found.returncode != 0:
+            raise NotFound(f"{commit} is no commit with a parent in this theater")
+        return found.line

@@ -41,6 +41,10 @@ def build_routes(theaters: Theaters, worktrees: Worktrees, files: Files, salvage
     async def read_log(call: Call[Nothing, api.LogQuery]) -> api.TheaterLog:
         return await files.log(call.path["theater_id"], call.query)
 
+    @routes.serve(api.READ_DIFF)
+    async def read_diff(call: Call[Nothing, api.DiffQuery]) -> api.Diff:
+        return await files.diff(call.path["theater_id"], call.query)
+
     @routes.serve(api.CREATE_WORKTREE)
     async def create_worktree(call: Call[api.WorktreeRequest, Nothing]) -> api.WorktreeAnswer:
         return await worktrees.create(call.body)

@@ -41,8 +41,12 @@ class Theaters:
         """Make or open a theater; the same request again answers the same.
 
         Raises `Conflict` when the theater exists on another repository, `Forbidden` for a path outside the
-        allow-list, `BadRequest` for one that holds no repository.
+        allow-list, `BadRequest` for one that holds no repository, or for wishes that exclude each other.
         """
+        if (request.copy_of is None) != (request.commit is None):
+            raise BadRequest("copy_of and commit go together: which theater, and which commit of it")
+        if request.copy_of is not None and (request.repo_path or request.import_path):
+            raise BadRequest("copy_of: a copy has no repo_path and no import_path")
         places = places_of(self.root, request.theater_id)
         async with self._lock:
             if places.record.exists():
@@ -97,11 +101,17 @@ class Theaters:
     async def _create(self, places: TheaterPlaces, request: api.TheaterRequest) -> None:
         source = self._allowed(request.import_path) if request.import_path is not None else None
         places.folder.mkdir(parents=True, exist_ok=True)
+        origin = (await self._load(request.copy_of))[1] if request.copy_of is not None else None
         # A repository without its record is what a crash left of an earlier creation: begin again.
         await asyncio.to_thread(shutil.rmtree, places.repository, True)
         repository = await Repository.create(places.repository, _DEFAULT_MAINLINE)
         if source is not None:
             await self._import(repository, places, source)
+        if origin is not None and request.commit is not None:
+            try:
+                await ironclaw_git.begin_at(repository, origin, request.commit)
+            except ironclaw_git.GitError as error:
+                raise BadRequest(f"copy_of {request.copy_of}: {error}") from error
         self._write(
             places, TheaterRecord(request.theater_id, str(places.repository), _DEFAULT_MAINLINE, owned=True)
         )

@@ -144,6 +144,7 @@ class Unit:
             if changing is not None
             else await deliver_text(assignment, self._writer_of(order.order))
         )
+        hold.progressed()
         await place.deliver(done.commit_sha)
         return completion_events(
             order.order,

@@ -7,6 +7,8 @@ from msgspec.structs import replace
 
 from ironclaw_co.progress import Action, Cancel, Dispatch, Fail, Finish, Replan, next_actions
 from ironclaw_co.replan import replan_events
+from ironclaw_co.routing import RoutingTable
+from ironclaw_contracts.artifacts import Profile
 from ironclaw_contracts.enums import Cause, OrderPhase, RunStatus
 from ironclaw_contracts.events import EventType as E
 from ironclaw_contracts.plan import Extraction, OnOrderFailure, Plan, Task
@@ -57,6 +59,7 @@ def of(actions: list[Action], kind: type[Action]) -> set[str]:
 
 BROKEN = {"a": OrderPhase.FAILED, "b": OrderPhase.PLANNED, "c": OrderPhase.PLANNED, "d": OrderPhase.RUNNING}
 CHAIN = {"b": ["a"]}
+TABLE = RoutingTable(default=Profile())
 
 
 def test_given_fail_when_an_order_fails_then_nothing_more_begins_and_what_runs_may_finish() -> None:
@@ -75,7 +78,7 @@ def test_given_replan_when_an_order_fails_then_it_and_what_waits_for_it_are_repl
     seen = view("replan", BROKEN, CHAIN)
     actions = act(seen)
     assert of(actions, Replan) == {"a"} and len(actions) == 1
-    events = replan_events(seen, seen.orders[0], iter(["new-a", "new-b"]))
+    events = replan_events(seen, seen.orders[0], iter(["new-a", "new-b"]), TABLE)
     created = [e for e in events if e.type is E.ORDER_CREATED]
     assert [(e.order_id, e.payload["replaces"]) for e in created] == [("new-a", "a"), ("new-b", "b")]
     assert created[1].payload["depends_on"] == ["new-a"]

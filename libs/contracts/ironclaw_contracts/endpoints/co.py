@@ -11,14 +11,20 @@ from ironclaw_contracts.ids import Id
 from ironclaw_contracts.milestones import Evidence
 from ironclaw_contracts.outbox import Outgoing, OutgoingStatus
 from ironclaw_contracts.plan import Budget, OnOrderFailure, Plan
+from ironclaw_contracts.policy import FollowUp
 from ironclaw_contracts.snapshots import RunSnapshot
 from ironclaw_contracts.spending import SpendingKey
+
+ReplayId = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,39}\Z")]
+"""Short enough for the ids of runs and theaters that are made of it."""
 
 
 class RunRequest(Struct, frozen=True, kw_only=True):
     """What a user wants. `run_id` may be chosen by the caller, so that a retry starts nothing twice.
 
-    Without `on_order_failure` the playbook's own way holds.
+    Without `on_order_failure` the playbook's own way holds. `profile` names the profile of every order
+    instead of the routing policy; `replays` the run whose orders are done again; `follow_up` says that an
+    earlier run's result is not what was wanted.
     """
 
     user_id: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -31,6 +37,36 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     budget: Budget = field(default_factory=Budget)
     on_order_failure: OnOrderFailure | None = None
     charged_to: SpendingKey | None = None
+    profile: Id | None = None
+    replays: Id | None = None
+    follow_up: FollowUp | None = None
+
+
+class ReplayRequest(Struct, frozen=True, kw_only=True):
+    """Do the orders of a run again with another profile. The same `replay_id` again starts nothing twice."""
+
+    profile: Id
+    user_id: Annotated[str, Meta(min_length=1, max_length=200)]
+    replay_id: ReplayId | None = None
+
+
+class ReplayPart(Struct, frozen=True):
+    """The orders that began at one commit, done again in a theater that begins there.
+
+    `order_ids` are those of the run that is replayed, in the order of the tasks of the new run's plan.
+    """
+
+    run_id: str
+    theater_id: str
+    base_commit: str
+    order_ids: list[str]
+
+
+class Replay(Struct, frozen=True):
+    replay_id: str
+    run_id: str
+    profile: str
+    parts: list[ReplayPart]
 
 
 class Planned(Struct, frozen=True):
@@ -171,6 +207,19 @@ ACK_ESCALATION = Endpoint(
     answer=Acknowledged,
     callers=frozenset({Service.API_GATEWAY}),
 )
+REPLAY_RUN = Endpoint(
+    service=Service.CO,
+    name="replay_run",
+    method="POST",
+    path="/runs/{run_id}/replay",
+    summary="Do a run's orders again with another profile, each from the commit where it began.",
+    body=ReplayRequest,
+    query=Nothing,
+    answer=Replay,
+    callers=frozenset({Service.API_GATEWAY}),
+    idempotent=False,
+    timeout_seconds=300.0,
+)
 LIST_OUTBOX = Endpoint(
     service=Service.CO,
     name="list_outbox",
@@ -211,6 +260,7 @@ ENDPOINTS = (
     DISPATCH_RUN,
     SYNTHESIZE_RUN,
     CANCEL_RUN,
+    REPLAY_RUN,
     ACK_ESCALATION,
     LIST_OUTBOX,
     REDELIVER,

@@ -48,9 +48,13 @@ class BatchAppended(Struct, frozen=True):
 
 
 class EventsQuery(Struct, frozen=True):
-    """`after` is a cursor: the seq of the last event already seen. `types` is a comma-separated list."""
+    """`after` is a cursor: the seq of the last event already seen. `types` is a comma-separated list.
+
+    With `before` the events below that seq come newest first, down to `after`.
+    """
 
     after: Seq = 0
+    before: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None
     limit: Limit = 100
     type: EventType | None = None
     types: Annotated[str, Meta(max_length=1_000)] | None = None
@@ -60,7 +64,10 @@ class EventsQuery(Struct, frozen=True):
 
 
 class EventPage(Struct, frozen=True):
-    """`next_after` is the cursor for the next page, None at the end; `head_seq` is the ledger's head."""
+    """`next_after` is the cursor for the next page, None at the end; of a query with `before` the next one.
+
+    `head_seq` is the ledger's head.
+    """
 
     events: list[Event]
     next_after: int | None
@@ -199,7 +206,7 @@ LIST_EVENTS = Endpoint(
     name="list_events",
     method="GET",
     path="/events",
-    summary="Events after a cursor, oldest first.",
+    summary="Events after a cursor, oldest first; before one, newest first.",
     body=Nothing,
     query=EventsQuery,
     answer=EventPage,

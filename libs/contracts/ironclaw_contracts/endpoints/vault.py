@@ -21,12 +21,15 @@ from ironclaw_contracts.ids import Attempt, Id, Sha
 class TheaterRequest(Struct, frozen=True):
     """Without `repo_path` a bare repository is made under the vault's root; with it, that one is opened.
 
-    `import_path` seeds a new theater with the files of a folder, as one commit.
+    `import_path` seeds a new theater with the files of a folder, as one commit; `copy_of` and `commit` begin
+    it at a commit of another theater, with its history.
     """
 
     theater_id: Id
     repo_path: Annotated[str, Meta(max_length=4_096)] | None = None
     import_path: Annotated[str, Meta(max_length=4_096)] | None = None
+    copy_of: Id | None = None
+    commit: Sha | None = None
 
 
 class Theater(Struct, frozen=True):
@@ -80,6 +83,23 @@ class TheaterLog(Struct, frozen=True):
     mainline: str
     head: str
     lines: list[str]
+
+
+class DiffQuery(Struct, frozen=True):
+    """`base` defaults to the first parent of `commit`: what a merge brought to the mainline."""
+
+    commit: Sha
+    base: Sha | None = None
+
+
+class Diff(Struct, frozen=True):
+    """What differs between two commits, as a unified diff; `truncated` when it was cut."""
+
+    base: str
+    commit: str
+    paths: list[str]
+    patch: str
+    truncated: bool
 
 
 class WorktreeRequest(Struct, frozen=True, kw_only=True):
@@ -237,6 +257,17 @@ READ_LOG = Endpoint(
     query=LogQuery,
     answer=TheaterLog,
 )
+READ_DIFF = Endpoint(
+    service=Service.VAULT,
+    name="read_diff",
+    method="GET",
+    path="/theaters/{theater_id}/diff",
+    summary="What differs between two commits.",
+    body=Nothing,
+    query=DiffQuery,
+    answer=Diff,
+    timeout_seconds=30.0,
+)
 CREATE_WORKTREE = Endpoint(
     service=Service.VAULT,
     name="create_worktree",
@@ -328,6 +359,7 @@ ENDPOINTS = (
     LIST_FILES,
     READ_FILE,
     READ_LOG,
+    READ_DIFF,
     CREATE_WORKTREE,
     PREPARE_WORKTREE,
     ARCHIVE_WORKTREE,

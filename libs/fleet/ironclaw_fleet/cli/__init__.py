@@ -25,6 +25,8 @@ def build_app() -> App:
     from ironclaw_fleet.cli.migrate import migrate
     from ironclaw_fleet.cli.milestones import milestones
     from ironclaw_fleet.cli.openclaw import openclaw
+    from ironclaw_fleet.cli.policy import policy
+    from ironclaw_fleet.cli.replay import replay
     from ironclaw_fleet.cli.salvage import salvage
     from ironclaw_fleet.cli.secrets import secrets
     from ironclaw_fleet.cli.spending import spending
@@ -39,13 +41,35 @@ def build_app() -> App:
         name="demo",
         help="Start a fleet, turn one chat message into merged work, prove it, stop.",
     )
-    for verb in (work.chat, work.runs, work.run, work.orders, work.order, work.why, work.cancel, spending):
+    for verb in (
+        work.chat,
+        work.runs,
+        work.run,
+        work.orders,
+        work.order,
+        work.why,
+        work.cancel,
+        work.feedback,
+        replay,
+        spending,
+    ):
         app.command(verb)
     for verb in (work.artifact, operate.events, operate.integrate, schema.schema):
         app.command(verb)
     for verb in (watch.patrol, watch.audit, watch.recover, watch.grades, watch.drill):
         app.command(verb)
-    for group in (theater, ledger, keys, escalations, salvage, milestones, secrets, conformance, openclaw):
+    for group in (
+        theater,
+        ledger,
+        keys,
+        escalations,
+        salvage,
+        milestones,
+        secrets,
+        conformance,
+        openclaw,
+        policy,
+    ):
         app.command(group)
     for group in (gates, approvals):
         app.command(group)

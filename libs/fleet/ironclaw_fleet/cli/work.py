@@ -17,6 +17,7 @@ from ironclaw_contracts.enums import OrderStatus, RunStatus
 from ironclaw_contracts.errors import NotFound, Unavailable
 from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.plan import Budget, OnOrderFailure
+from ironclaw_contracts.policy import FollowUp, Verdict
 from ironclaw_contracts.snapshots import RunView
 from ironclaw_contracts.spending import Ceiling
 from ironclaw_contracts.why import Why
@@ -33,6 +34,9 @@ async def chat(
     playbook: Identifier | None = None,
     input: Annotated[list[str] | None, Parameter(name="--input")] = None,
     on_order_failure: OnOrderFailure | None = None,
+    profile: Identifier | None = None,
+    redo: Identifier | None = None,
+    reject: Identifier | None = None,
     detach: Annotated[bool, Parameter(name=["--detach", "--async"], negative="")] = False,
     deadline: Annotated[int, Parameter(validator=Number(gte=1, lte=86_400))] = 600,
     spend_usd: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
@@ -50,6 +54,9 @@ async def chat(
     input: An input of the playbook, as name=value; the value may be JSON.
     on_order_failure: What becomes of the run when one of its orders fails: replan, fail or continue;
         as the playbook has it otherwise.
+    profile: The profile that does every order, instead of what the routing policy says.
+    redo: An earlier run whose result is wanted again, made better.
+    reject: An earlier run whose result is not what was wanted.
     detach: Answer at once with the run to follow.
     deadline: Seconds that the whole run may take.
     spend_usd: US dollars that its model calls may cost in all.
@@ -69,6 +76,8 @@ async def chat(
         inputs=_inputs(input or []),
         budget=Budget(deadline_seconds=deadline, spend=Ceiling(tokens=spend_tokens, usd=spend_usd)),
         on_order_failure=on_order_failure,
+        profile=profile,
+        follow_up=_follow_up(redo, reject),
     )
     async with gateway() as client:
         try:
@@ -207,6 +216,8 @@ async def order(order_id: Identifier, *, options: Options = PLAIN) -> None:
     ):
         if value:
             say(f"{label}: {value}")
+    if found.routing is not None:
+        say(f"profile: {found.order.profile.name} ({found.routing.reason})")
     for artifact in found.artifacts:
         say(f"artifact: {artifact.path} ({artifact.size} bytes, {artifact.type})")
     for end in found.history:
@@ -243,6 +254,33 @@ async def artifact(
     else:
         output.write_bytes(content)
         say(f"{output}: {len(content)} bytes")
+
+
+async def feedback(
+    run_id: Identifier, verdict: Verdict, *, comment: str = "", options: Options = PLAIN
+) -> None:
+    """Say what you think of a run's result; routing learns from it.
+
+    Parameters
+    ----------
+    run_id: The run.
+    verdict: accept, reject or redo.
+    comment: Why.
+    """
+    async with gateway() as client:
+        answer = await client.call(api.GIVE_FEEDBACK, api.Opinion(verdict, comment), run_id=run_id)
+    if options.json:
+        print_json(answer)
+        return
+    say(f"recorded; it counts for {', '.join(answer.counts_for) or 'no order: that was said before'}")
+
+
+def _follow_up(redo: str | None, reject: str | None) -> FollowUp | None:
+    if redo is not None and reject is not None:
+        raise Failed("give --redo or --reject, not both", EXIT_USAGE)
+    if redo is not None:
+        return FollowUp(redo, "redo")
+    return FollowUp(reject, "reject") if reject is not None else None
 
 
 def _inputs(pairs: list[str]) -> dict[str, Any]:

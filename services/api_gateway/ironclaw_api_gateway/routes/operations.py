@@ -1,21 +1,16 @@
 """What operators do: theaters, the ledger as a whole, the fleet's health, keys."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
+from ironclaw_api_gateway.fleet import fleet_status
 from ironclaw_api_gateway.parts import Gateway
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.routes import Call, Routes
 from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
 from ironclaw_contracts.chain import Verification
 from ironclaw_contracts.endpoint import Nothing
-from ironclaw_contracts.endpoints import ALL, ledger, vault
 from ironclaw_contracts.endpoints import api_gateway as api
-from ironclaw_contracts.enums import Service
-from ironclaw_contracts.errors import Problem
-from ironclaw_contracts.health import readiness_endpoint
-
-_READY_SECONDS = 2.0
+from ironclaw_contracts.endpoints import ledger, vault
 
 
 def add_operation_routes(routes: Routes, client: ServiceClient, gateway: Gateway) -> None:
@@ -43,8 +38,7 @@ def add_operation_routes(routes: Routes, client: ServiceClient, gateway: Gateway
 
     @routes.serve(api.FLEET)
     async def fleet(_: Call[Nothing, Nothing]) -> api.FleetStatus:
-        others = [service for service in ALL if service is not Service.API_GATEWAY]
-        return api.FleetStatus(services=await asyncio.gather(*(_status(client, s) for s in others)))
+        return await fleet_status(client)
 
     @routes.serve(api.CREATE_KEY)
     async def create_key(call: Call[KeyRequest, Nothing]) -> NewKey:
@@ -57,15 +51,6 @@ def add_operation_routes(routes: Routes, client: ServiceClient, gateway: Gateway
     @routes.serve(api.REVOKE_KEY)
     async def revoke_key(call: Call[Nothing, Nothing]) -> ApiKey:
         return await gateway.people.revoke(call.path["key_id"])
-
-
-async def _status(client: ServiceClient, service: Service) -> api.ServiceStatus:
-    try:
-        async with asyncio.timeout(_READY_SECONDS):
-            await client.call(readiness_endpoint(service))
-    except (Problem, TimeoutError) as error:
-        return api.ServiceStatus(service=service.value, ready=False, detail=str(error) or "no answer in time")
-    return api.ServiceStatus(service=service.value, ready=True, detail="ready")
 
 
 async def _begun(lines: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from ironclaw_api_gateway.artifacts import read_artifact
 from ironclaw_api_gateway.chat import Chat
 from ironclaw_api_gateway.following import Following
+from ironclaw_api_gateway.orders import Orders
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.routes import Call, FileAnswer, Routes, StreamEvent
 from ironclaw_contracts.endpoint import Nothing
@@ -18,7 +18,9 @@ from ironclaw_contracts.snapshots import OrderView, RunSnapshot, RunView
 from ironclaw_contracts.why import Why
 
 
-def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following: Following) -> None:
+def add_work_routes(
+    routes: Routes, client: ServiceClient, chat: Chat, following: Following, orders: Orders
+) -> None:
     """Register what every key may call."""
 
     @routes.serve(api.CHAT)
@@ -63,7 +65,12 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
 
     @routes.file(api.GET_ARTIFACT)
     async def get_artifact(call: Call[Nothing, api.ArtifactQuery]) -> FileAnswer:
-        return await read_artifact(client, call.path["order_id"], call.query.path)
+        return await orders.artifact(call.path["order_id"], call.query.path)
+
+    @routes.serve(api.GET_DIFF)
+    async def get_diff(call: Call[Nothing, Nothing]) -> vault.Diff:
+        view = await client.call(ledger.GET_ORDER, order_id=call.path["order_id"])
+        return await orders.diff(view.order)
 
     @routes.serve(api.LIST_THEATERS)
     async def list_theaters(_: Call[Nothing, Nothing]) -> vault.Theaters:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ironclaw_co.draft_plan import DraftPlan, Wish
-from ironclaw_co.playbooks import call_summary, codemod, draft, drill, summarize
+from ironclaw_co.playbooks import call_summary, codemod, draft, drill, replay, summarize
 from ironclaw_co.playbooks.codemod import CODEMOD
 from ironclaw_contracts.drills import DRILL
 from ironclaw_contracts.plan import OnOrderFailure
@@ -14,6 +14,7 @@ PLAYBOOKS: dict[str, Callable[[Wish], DraftPlan]] = {
     "draft": draft.plan,
     CODEMOD: codemod.plan,
     DRILL: drill.plan,
+    replay.REPLAY: replay.plan,
 }
 
 
@@ -38,4 +39,4 @@ def needs_files(playbook: str | None, wish: Wish) -> bool:
     """Tell whether planning has to know the theater's files."""
     if playbook is None:
         return call_summary.is_asked(wish) or summarize.is_asked(wish)
-    return playbook not in {"draft", DRILL}
+    return playbook not in {"draft", DRILL, replay.REPLAY}

@@ -176,18 +176,20 @@ class Store:
         return (row["seq"], row["hash"]) if row else (0, GENESIS_HASH)
 
     async def events(self, query: EventsQuery, types: list[str] | None) -> list[Event]:
-        """Return events after a cursor, oldest first."""
+        """Return events after a cursor, oldest first; before one, newest first."""
         where, values = ["e.seq > $1"], [query.after]
         filters = (("e.type = any(${})", types), ("e.run_id = ${}", query.run_id))
         for sql, value in (
             *filters,
+            ("e.seq < ${}", query.before),
             ("e.order_id = ${}", query.order_id),
             ("e.theater_id = ${}", query.theater_id),
         ):
             if value is not None:
                 values.append(value)  # pyright: ignore[reportArgumentType]
                 where.append(sql.format(len(values)))
-        sql = f"{_SELECT_EVENTS} where {' and '.join(where)} order by e.seq limit {query.limit}"
+        order = "asc" if query.before is None else "desc"
+        sql = f"{_SELECT_EVENTS} where {' and '.join(where)} order by e.seq {order} limit {query.limit}"
         return [event_of(row) for row in await self._fetch(sql, *values)]
 
     async def event_chunks(self, until: int = 2**63 - 1) -> AsyncIterator[list[Any]]:

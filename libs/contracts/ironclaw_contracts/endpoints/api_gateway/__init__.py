@@ -1,6 +1,18 @@
 """The gateway's endpoints: the only surface that people and programs outside the fleet see."""
 
-from ironclaw_contracts.endpoints.api_gateway import merging, openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway import learning, merging, openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway.learning import (
+    GET_POLICY,
+    GIVE_FEEDBACK,
+    LEARN_TICK,
+    PROMOTE_POLICY,
+    REPLAY_RUN,
+    ROLL_BACK_POLICY,
+    Opinion,
+    PromotionRequest,
+    ReplayWish,
+    RollbackRequest,
+)
 from ironclaw_contracts.endpoints.api_gateway.merging import (
     DECIDE,
     INTEGRATE,
@@ -55,6 +67,7 @@ from ironclaw_contracts.endpoints.api_gateway.work import (
     FOLLOW_RUN,
     GET_ARTIFACT,
     GET_CHAIN,
+    GET_DIFF,
     GET_ORDER,
     GET_RUN,
     LIST_ORDERS,
@@ -70,7 +83,13 @@ from ironclaw_contracts.endpoints.api_gateway.work import (
     FollowQuery,
 )
 
-ENDPOINTS = (*work.ENDPOINTS, *operations.ENDPOINTS, *merging.ENDPOINTS, *openclaw.ENDPOINTS)
+ENDPOINTS = (
+    *work.ENDPOINTS,
+    *operations.ENDPOINTS,
+    *merging.ENDPOINTS,
+    *openclaw.ENDPOINTS,
+    *learning.ENDPOINTS,
+)
 
 __all__ = [
     "ACK_ESCALATION",
@@ -88,13 +107,17 @@ __all__ = [
     "FOLLOW_RUN",
     "GET_ARTIFACT",
     "GET_CHAIN",
+    "GET_DIFF",
     "GET_GRADES",
     "GET_INTENT",
     "GET_ORDER",
+    "GET_POLICY",
     "GET_REPUTATION",
     "GET_RUN",
     "GET_VALIDATOR",
+    "GIVE_FEEDBACK",
     "INTEGRATE",
+    "LEARN_TICK",
     "LIST_ESCALATIONS",
     "LIST_EVENTS",
     "LIST_KEYS",
@@ -108,6 +131,7 @@ __all__ = [
     "OPEN_THEATER",
     "PATROL",
     "PATROL_THEATER",
+    "PROMOTE_POLICY",
     "PROVE_GATES",
     "READ_AUDIT",
     "READ_LOG",
@@ -116,10 +140,12 @@ __all__ = [
     "RECOVER_ORDER",
     "REDELIVER_MILESTONES",
     "REGISTER_NODE",
+    "REPLAY_RUN",
     "REPORT_FIGURES",
     "RESTORE_SALVAGE",
     "RETIRE_KEY",
     "REVOKE_KEY",
+    "ROLL_BACK_POLICY",
     "RUN_SPENDING",
     "SHOW_GATES",
     "SHOW_SALVAGE",
@@ -133,5 +159,9 @@ __all__ = [
     "DecisionRequest",
     "FleetStatus",
     "FollowQuery",
+    "Opinion",
+    "PromotionRequest",
+    "ReplayWish",
+    "RollbackRequest",
     "ServiceStatus",
 ]

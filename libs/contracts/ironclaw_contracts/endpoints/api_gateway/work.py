@@ -17,6 +17,7 @@ from ironclaw_contracts.endpoints.ledger import (
 )
 from ironclaw_contracts.endpoints.ledger_spending import Accounts
 from ironclaw_contracts.endpoints.vault import (
+    Diff,
     LogQuery,
     TheaterLog,
     Theaters,
@@ -25,6 +26,7 @@ from ironclaw_contracts.enums import RunStatus, Service
 from ironclaw_contracts.events import Event
 from ironclaw_contracts.ids import Id
 from ironclaw_contracts.plan import Budget, OnOrderFailure
+from ironclaw_contracts.policy import FollowUp
 from ironclaw_contracts.snapshots import OrderView, RunSnapshot, RunView
 from ironclaw_contracts.why import Why
 
@@ -34,7 +36,8 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
 
     `mode: sync` answers with the reply, or like async once `deadline_seconds` have passed.
     `run_id` may be chosen by the client, so that a retry starts nothing twice. Without `on_order_failure` the
-    playbook's own way holds: `continue` where orders do not build on each other, else `fail`.
+    playbook's own way holds: `continue` where orders do not build on each other, else `fail`. `profile` names
+    the profile of every order; `follow_up` says that an earlier run's result is rejected, or wanted again.
     """
 
     message: Annotated[Text, Meta(min_length=1)]
@@ -48,6 +51,8 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     constraints: Constraints = field(default_factory=Constraints)
     budget: Budget = field(default_factory=Budget)
     on_order_failure: OnOrderFailure | None = None
+    profile: Id | None = None
+    follow_up: FollowUp | None = None
 
 
 class ChatAnswer(Struct, frozen=True, omit_defaults=True):
@@ -195,6 +200,18 @@ GET_ARTIFACT = Endpoint(
     callers=USERS,
     form="bytes",
 )
+GET_DIFF = Endpoint(
+    service=Service.API_GATEWAY,
+    name="get_diff",
+    method="GET",
+    path="/orders/{order_id}/diff",
+    summary="What the order changed: its merge, or its commit while it is not merged.",
+    body=Nothing,
+    query=Nothing,
+    answer=Diff,
+    callers=USERS,
+    timeout_seconds=30.0,
+)
 LIST_THEATERS = Endpoint(
     service=Service.API_GATEWAY,
     name="list_theaters",
@@ -240,6 +257,7 @@ ENDPOINTS = (
     GET_ORDER,
     WHY_ORDER,
     GET_ARTIFACT,
+    GET_DIFF,
     LIST_THEATERS,
     READ_LOG,
     GET_CHAIN,

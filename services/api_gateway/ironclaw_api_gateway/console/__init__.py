@@ -1,0 +1,1 @@
+"""The operator's console: pages for browsers over what the gateway serves to programs."""

@@ -1,0 +1,1 @@
+"""Learning: figures of what each profile came to, and the routing policy drawn from them."""

@@ -1,0 +1,34 @@
+"""HTTP in, HTTP out."""
+
+from ironclaw_chassis.routes import Call, Routes
+from ironclaw_contracts.endpoint import Nothing
+from ironclaw_contracts.endpoints import learning as api
+from ironclaw_contracts.enums import Service
+from ironclaw_learning.parts import Parts
+
+
+def build_routes(parts: Parts) -> Routes:
+    """Return learning's routes."""
+    routes = Routes(Service.LEARNING)
+
+    @routes.serve(api.LEARN_TICK)
+    async def learn_tick(_: Call[Nothing, Nothing]) -> api.Tick:
+        return await parts.learner.tick()
+
+    @routes.serve(api.GET_POLICY)
+    async def get_policy(call: Call[Nothing, api.PolicyQuery]) -> api.PolicyView:
+        return await parts.learner.view(call.query.at_seq)
+
+    @routes.serve(api.PROMOTE_POLICY)
+    async def promote_policy(call: Call[api.Promotion, Nothing]) -> api.PolicyView:
+        return await parts.learner.promote(call.body)
+
+    @routes.serve(api.ROLL_BACK_POLICY)
+    async def roll_back_policy(call: Call[api.Rollback, Nothing]) -> api.PolicyView:
+        return await parts.learner.roll_back(call.body)
+
+    @routes.serve(api.RECORD_FEEDBACK)
+    async def record_feedback(call: Call[api.FeedbackRequest, Nothing]) -> api.FeedbackAnswer:
+        return await parts.feedback.person(call.path["run_id"], call.body)
+
+    return routes

@@ -1,0 +1,144 @@
+"""Every view on a live fleet: it shows what is there, complains of nothing, and anyone can use it."""
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+from ironclaw_contracts.snapshots import RunView
+from tests.browser.conftest import DONE_MS, Person
+
+VIEWS = (
+    "/",
+    "/console/chat/{run}",
+    "/console/runs",
+    "/console/runs/{run}",
+    "/console/orders/{order}",
+    "/console/orders/{order}/artifact?path={artifact}",
+    "/console/theaters",
+    "/console/theaters/{theater}",
+    "/console/watch",
+    "/console/command-center",
+    "/console/ledger",
+    "/console/ledger/verify",
+    "/console/help",
+)
+
+
+def address(view: str, merged: RunView) -> str:
+    order = merged.orders[0]
+    return view.format(
+        run=merged.run.run_id,
+        order=order.order_id,
+        artifact=order.artifacts[0].path,
+        theater=order.theater_id,
+    )
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_given_a_view_when_looked_at_in_both_themes_and_widths_then_it_is_whole_and_accessible(
+    operator: Person, merged: RunView, view: str
+) -> None:
+    page = operator.page
+    for scheme in ("light", "dark"):
+        await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        for width in (400, 1600):
+            await page.set_viewport_size({"width": width, "height": 900})
+            await operator.look(address(view, merged))
+            await expect(page.locator("main h1")).to_have_count(1)
+            overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert overflow <= 0, f"{view} is {overflow} px too wide at {width}"
+            assert await operator.serious_findings() == []
+    assert operator.complaints == []
+
+
+async def test_given_the_sign_in_page_when_looked_at_then_it_is_accessible(visitor: Person) -> None:
+    for scheme in ("light", "dark"):
+        await visitor.page.emulate_media(color_scheme=scheme)
+        await visitor.look("/console/sign-in")
+        assert await visitor.serious_findings() == []
+    assert visitor.complaints == []
+
+
+async def test_given_a_merged_order_when_looked_at_then_gates_report_diff_and_artifact_are_there(
+    operator: Person, merged: RunView
+) -> None:
+    page, order = operator.page, merged.orders[0]
+    await operator.look(f"/console/orders/{order.order_id}")
+    await expect(page.locator("#part-gates")).to_contain_text("path_policy")
+    await expect(page.locator("#part-changes .add").first).to_be_visible()
+    await expect(page.locator("#part-attempts")).to_contain_text("merged")
+    await page.get_by_text("aar.json").click()
+    await expect(page.locator("#part-report pre")).to_contain_text(order.order_id)
+    await page.locator("#part-artifacts a").click()
+    await page.wait_for_url(re.compile("artifact"))
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="Download").click()
+    assert (await download.value).suggested_filename == order.artifacts[0].path.rsplit("/", 1)[1]
+
+
+async def test_given_a_run_when_replayed_by_keyboard_then_it_shows_how_it_stood_then(
+    operator: Person, merged: RunView
+) -> None:
+    page, run = operator.page, merged.run
+    await operator.look(f"/console/runs/{run.run_id}")
+    await expect(page.locator("#part-head .state")).to_have_text("complete")
+    slider = page.get_by_label("As of event")
+    await slider.focus()
+    await page.keyboard.press("Home")
+    await expect(page.locator("#state .notice")).to_contain_text(f"event {run.first_seq}")
+    await expect(page.locator("#part-head .state")).to_have_text("open")
+    await expect(page.locator("#part-graph")).to_contain_text("No orders yet")
+    assert f"at_seq={run.first_seq}" in page.url
+    await page.get_by_role("link", name="Back to now").click()
+    await expect(page.locator("#part-head .state")).to_have_text("complete")
+
+
+async def test_given_the_ledger_when_verified_then_the_bar_fills_and_the_chain_holds(
+    operator: Person, merged: RunView
+) -> None:
+    page = operator.page
+    await operator.look("/console/ledger?type=RUN_COMPLETED")
+    await expect(page.locator("#part-events tbody tr").first).to_contain_text("RUN_COMPLETED")
+    await page.get_by_label("Run").fill(merged.run.run_id)
+    await page.get_by_role("button", name="Search").click()
+    await expect(page.locator("#part-events tbody tr")).to_have_count(1)
+    await page.get_by_role("link", name="Verify the chain").click()
+    await expect(page.locator("#part-verification")).to_contain_text("the chain holds", timeout=DONE_MS)
+    bar = page.get_by_label("Events verified")
+    assert await bar.evaluate("bar => bar.value === bar.max && bar.max > 10")
+
+
+async def test_given_the_watch_when_patrolled_and_audited_then_it_says_what_came_of_it(
+    operator: Person,
+) -> None:
+    page = operator.page
+    await operator.look("/console/watch")
+    await expect(page.locator("#part-services .state.good")).to_have_count(9)
+    await page.get_by_role("button", name="Patrol now").click()
+    await expect(page.locator("#done")).to_contain_text("Patrolled", timeout=DONE_MS)
+    await page.get_by_role("button", name="Audit now").click()
+    await expect(page.locator("#done")).to_contain_text("Audited", timeout=DONE_MS)
+    await expect(page.locator("#backlog-chart canvas")).to_be_visible()
+    assert operator.complaints == []
+
+
+async def test_given_a_user_when_signed_in_then_what_is_not_theirs_is_not_offered(
+    visitor: Person, user_key: str
+) -> None:
+    await visitor.look("/console/runs")
+    await visitor.sign_in(user_key)
+    await expect(visitor.page).to_have_url(re.compile("/console/runs$"))
+    names = await visitor.page.get_by_role("navigation").get_by_role("link").all_inner_texts()
+    assert names == ["Chat", "Runs", "Theaters", "Help"]
+    await visitor.page.get_by_role("button", name="Sign out").click()
+    await expect(visitor.page).to_have_title(re.compile("Sign in"))
+
+
+async def test_given_a_chosen_theme_when_another_page_opens_then_it_has_it(operator: Person) -> None:
+    page = operator.page
+    await page.get_by_role("button", name="Colour theme").click()
+    await page.get_by_role("button", name="Colour theme: light").click()
+    await operator.look("/console/help")
+    assert await page.evaluate("document.documentElement.dataset.theme") == "dark"
+    await expect(page.get_by_role("button", name="Colour theme: dark")).to_be_visible()
