@@ -1,6 +1,7 @@
 """Settings of the worker."""
 
 import os
+import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,10 +22,9 @@ from ironclaw_chassis.settings import ServiceSettings
 class Settings(ServiceSettings, frozen=True, kw_only=True):
     """What the worker reads from the environment; the table is in docs/settings.md.
 
-    `tools` are folders, separated by commas, whose programs commands may find.
-
-    `worktrees` says where units work: in the vault's own, which this machine then shares, or in ones that
-    they fetch from the vault over HTTP and push back.
+    `tools` are folders, separated by commas, whose programs commands may find. `worktrees` says where units
+    work: in the vault's own, which this machine then shares, or in ones that they fetch from the vault over
+    HTTP and push back.
     """
 
     redis_url: Secret = Secret("redis://127.0.0.1:6379")
@@ -51,4 +51,4 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     @property
     def worktrees_path(self) -> Path:
         """Where fetched worktrees lie while their units work: a folder of this process's own."""
-        return (Path(self.home) / "worktrees" / str(os.getpid())).absolute()
+        return (Path(self.home) / "worktrees" / f"{socket.gethostname()}.{os.getpid()}").absolute()
