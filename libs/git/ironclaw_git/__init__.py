@@ -38,6 +38,7 @@ from ironclaw_git.names import (
 from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, NewBlobs
 from ironclaw_git.paths import check_relative_path, contained
 from ironclaw_git.promotion import promote
+from ironclaw_git.push import Credentials, check_remote, push
 from ironclaw_git.remote import Remote, fetch_worktree, push_branch
 from ironclaw_git.repository import Repository
 from ironclaw_git.run import GitResult, run_git
@@ -58,6 +59,7 @@ __all__ = [
     "ChangedPath",
     "CommitInfo",
     "Conflict",
+    "Credentials",
     "Diff",
     "DirtyCheckout",
     "Family",
@@ -96,6 +98,7 @@ __all__ = [
     "check_id",
     "check_ref",
     "check_relative_path",
+    "check_remote",
     "check_sha",
     "commit_all",
     "commit_changed",
@@ -114,6 +117,7 @@ __all__ = [
     "order_branch",
     "parse_order_branch",
     "promote",
+    "push",
     "push_branch",
     "remove_worktree",
     "run_git",

@@ -107,7 +107,7 @@ class MergeQueue:
         try:
             mainline = await self._theaters.mainline(theater_id)
         except BadGates as error:
-            await self._halt(theater_id, "gates.toml", str(error))
+            await self.halt(theater_id, "gates.toml", str(error))
             return await self._hold(waiting, str(error), [])
         merged = [order for order in waiting if await _is_promoted(mainline, order)]
         if merged:
@@ -152,7 +152,7 @@ class MergeQueue:
         """
         mainline = await self._theaters.mainline(theater_id)
         chain = await build_chain(mainline, orders)
-        settled = await self._turn_away(chain)
+        settled = await self._turn_away(mainline, chain)
         candidates = chain.candidates
         if not candidates:
             return settled
@@ -167,14 +167,18 @@ class MergeQueue:
             settled += await self._settle(theater_id, [candidate.order for candidate in part])
         return settled
 
-    async def _turn_away(self, chain: Chain) -> list[OrderSnapshot]:
+    async def _turn_away(self, mainline: Mainline, chain: Chain) -> list[OrderSnapshot]:
+        """Tell of everything that could not be a candidate; return those orders but the deferred ones."""
         for order, paths in chain.conflicting:
             await self._announcer.conflicting(order, paths)
         for refused in chain.refused:
             bad = turned_down(refused.results)
             await self._note(refused.order, refused.results)
             await self._announcer.refused(refused.order, reason_of(bad), refused.results)
-        return [order for order, _ in chain.conflicting] + [one.order for one in chain.refused]
+        for order, reason in chain.unworkable:
+            await self._hold_one(mainline, order, f"git cannot work on it: {reason}", [])
+        named = [order for order, _ in (*chain.conflicting, *chain.unworkable)]
+        return [*named, *(one.order for one in chain.refused)]
 
     async def _run_commands(
         self, mainline: Mainline, tip: Tree, candidates: list[Candidate]
@@ -220,11 +224,11 @@ class MergeQueue:
         orders = [candidate.order for candidate in candidates]
         tip = candidates[-1].merge
         repository = mainline.repository
-        lacking = await self._proofs.ensure(mainline.theater_id, repository, tip.commit, mainline.gates.gate)
+        lacking = await self._proofs.ensure(mainline, tip.commit) if mainline.gates.gate else []
         if lacking:
             reason = halt_reason(lacking)
             for proof in lacking:
-                await self._halt(mainline.theater_id, proof.gate, reason)
+                await self.halt(mainline.theater_id, proof.gate, reason)
             return await self._hold(orders, reason, results, mainline)
         approvals: dict[str, Approval] = {}
         if mainline.gates.merge.require_approval:
@@ -290,7 +294,8 @@ class MergeQueue:
     ) -> None:
         await self._hold([order], reason, results, mainline)
 
-    async def _halt(self, theater_id: str, what: str, reason: str) -> None:
+    async def halt(self, theater_id: str, what: str, reason: str) -> None:
+        """Tell a person that merges of a theater halt, once for each reason."""
         await self._escalations.raise_once(
             Severity.HIGH,
             f"gates:{theater_id}/{what}",

@@ -20,7 +20,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.diff import diff
     from ironclaw_fleet.cli.doctor import doctor
     from ironclaw_fleet.cli.escalations import escalations
-    from ironclaw_fleet.cli.gates import approvals, gates
+    from ironclaw_fleet.cli.gates import approvals, gates, weather
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
     from ironclaw_fleet.cli.migrate import migrate
@@ -73,7 +73,7 @@ def build_app() -> App:
         policy,
     ):
         app.command(group)
-    for group in (gates, approvals):
+    for group in (gates, approvals, weather):
         app.command(group)
     return app
 

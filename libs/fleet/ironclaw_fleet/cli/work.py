@@ -9,6 +9,7 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from ironclaw_contracts.artifacts import Constraints
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.co import Cancellation
 from ironclaw_contracts.endpoints.ledger import OrdersQuery, RunQuery, RunsQuery
@@ -39,6 +40,7 @@ async def chat(
     reject: Identifier | None = None,
     detach: Annotated[bool, Parameter(name=["--detach", "--async"], negative="")] = False,
     deadline: Annotated[int, Parameter(validator=Number(gte=1, lte=86_400))] = 600,
+    priority: Annotated[int, Parameter(validator=Number(gte=-60, lte=60))] = 0,
     spend_usd: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
     spend_tokens: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     options: Options = PLAIN,
@@ -59,6 +61,7 @@ async def chat(
     reject: An earlier run whose result is not what was wanted.
     detach: Answer at once with the run to follow.
     deadline: Seconds that the whole run may take.
+    priority: How many minutes of waiting its merges are ahead of others, or behind.
     spend_usd: US dollars that its model calls may cost in all.
     spend_tokens: Tokens that they may take in all.
     """
@@ -74,6 +77,7 @@ async def chat(
         run_id=run_id,
         playbook=playbook,
         inputs=_inputs(input or []),
+        constraints=Constraints(priority=priority),
         budget=Budget(deadline_seconds=deadline, spend=Ceiling(tokens=spend_tokens, usd=spend_usd)),
         on_order_failure=on_order_failure,
         profile=profile,

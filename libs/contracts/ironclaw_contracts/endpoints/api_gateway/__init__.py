@@ -15,6 +15,7 @@ from ironclaw_contracts.endpoints.api_gateway.learning import (
 )
 from ironclaw_contracts.endpoints.api_gateway.merging import (
     DECIDE,
+    GET_WEATHER,
     INTEGRATE,
     PROVE_GATES,
     READ_OUTPUT,
@@ -115,6 +116,7 @@ __all__ = [
     "GET_REPUTATION",
     "GET_RUN",
     "GET_VALIDATOR",
+    "GET_WEATHER",
     "GIVE_FEEDBACK",
     "INTEGRATE",
     "LEARN_TICK",
