@@ -136,6 +136,7 @@ class Unit:
             unit_id=unit_id,
             worktree=place.path,
             base_commit=order.worktree.base_commit if order.worktree else "",
+            lost_attempt=_lost_attempt(order),
             progressed=hold.progressed,
         )
         changing = self._tree_executors.get(order.order.type)
@@ -175,3 +176,8 @@ class Unit:
         self, kind: EventType, payload: OrderClaimed | OrderStarted | OrderFailed, order: Order, unit_id: str
     ) -> NewEvent:
         return unit_event(kind, payload, order, unit_id, garrison_id=self._garrison_id)
+
+
+def _lost_attempt(order: OrderSnapshot) -> int | None:
+    last = order.history[-1] if order.history else None
+    return last.attempt if last is not None and last.cause is not Cause.TASK else None

@@ -9,7 +9,7 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from ironclaw_contracts.artifacts import Constraints
+from ironclaw_contracts.artifacts import Constraints, ToolPolicy
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.co import Cancellation
 from ironclaw_contracts.endpoints.ledger import OrdersQuery, RunQuery, RunsQuery
@@ -43,6 +43,8 @@ async def chat(
     priority: Annotated[int, Parameter(validator=Number(gte=-60, lte=60))] = 0,
     spend_usd: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
     spend_tokens: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    order_seconds: Annotated[int | None, Parameter(validator=Number(gte=1, lte=86_400))] = None,
+    network: Annotated[bool, Parameter(negative="")] = False,
     options: Options = PLAIN,
 ) -> None:
     """Ask for work and watch it until the reply.
@@ -52,7 +54,7 @@ async def chat(
     message: What is wanted, in words.
     theater: Where to work. Otherwise the theater whose repository you stand in; for a codemod the only one
         on a repository of yours; else the default theater.
-    playbook: summarize, draft, call_summary or codemod; chosen from the message otherwise.
+    playbook: summarize, draft, call_summary, codemod or agent; chosen from the message otherwise.
     input: An input of the playbook, as name=value; the value may be JSON.
     on_order_failure: What becomes of the run when one of its orders fails: replan, fail or continue;
         as the playbook has it otherwise.
@@ -64,6 +66,8 @@ async def chat(
     priority: How many minutes of waiting its merges are ahead of others, or behind.
     spend_usd: US dollars that its model calls may cost in all.
     spend_tokens: Tokens that they may take in all.
+    order_seconds: Seconds that one attempt at an order may take; as the playbook has it otherwise.
+    network: Let commands join the network, where the theater's policy allows it.
     """
     run_id = new_id()  # chosen here, so that a lost answer does not lose the run
     if theater is None and "IRONCLAW_URL" not in os.environ:
@@ -77,7 +81,11 @@ async def chat(
         run_id=run_id,
         playbook=playbook,
         inputs=_inputs(input or []),
-        constraints=Constraints(priority=priority),
+        constraints=Constraints(
+            priority=priority,
+            budget_seconds=order_seconds or Constraints().budget_seconds,
+            tool_policy=ToolPolicy(network=network),
+        ),
         budget=Budget(deadline_seconds=deadline, spend=Ceiling(tokens=spend_tokens, usd=spend_usd)),
         on_order_failure=on_order_failure,
         profile=profile,
