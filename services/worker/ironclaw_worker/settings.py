@@ -1,6 +1,7 @@
 """Settings of the worker."""
 
 import os
+import socket
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -53,4 +54,4 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     @property
     def worktrees_path(self) -> Path:
         """Where fetched worktrees lie while their units work: a folder of this process's own."""
-        return (Path(self.home) / "worktrees" / str(os.getpid())).absolute()
+        return (Path(self.home) / "worktrees" / f"{socket.gethostname()}.{os.getpid()}").absolute()

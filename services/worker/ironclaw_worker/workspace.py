@@ -168,9 +168,11 @@ def _write_prepared(path: Path, files: list[vault_remote.PreparedFile]) -> None:
 
 
 def _clear_leftovers(root: Path) -> None:
-    """Folders beside ours are named for the processes that work in them, as ours is."""
-    for folder in root.parent.glob("*"):
-        if folder == root or not (folder.name.isdecimal() and _runs(int(folder.name))):
+    """Folders beside ours are named for the host and process that work in them, as ours is."""
+    host = root.name.rpartition(".")[0]
+    for folder in root.parent.glob(f"{host}.*"):
+        pid = folder.name.removeprefix(f"{host}.")
+        if folder == root or not (pid.isdecimal() and _runs(int(pid))):
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -71,3 +71,14 @@ async def test_given_thirty_orders_at_once_when_three_break_tests_and_two_confli
     landed = [order.merge_commit for order in ends if order.phase is OrderPhase.INTEGRATED]
     for commit in landed:
         git(repository, "merge-base", "--is-ancestor", str(commit), "main")
+
+
+def test_given_a_priority_when_chatting_then_every_order_of_the_run_has_it(
+    idle_fleet: FleetUnderTest,
+) -> None:
+    run_id = idle_fleet.cli_json("chat", "Draft a note", "--priority", "7", "--detach")["run_id"]
+    for _ in range(100):
+        orders = idle_fleet.cli_json("run", run_id)["orders"]
+        if orders:
+            break
+    assert [order["order"]["constraints"]["priority"] for order in orders] == [7]

@@ -17,6 +17,7 @@ def build_app() -> App:
     """Return the command with all its verbs."""
     from ironclaw_fleet.cli import machine, operate, schema, watch, work
     from ironclaw_fleet.cli.conformance import conformance
+    from ironclaw_fleet.cli.diff import diff
     from ironclaw_fleet.cli.doctor import doctor
     from ironclaw_fleet.cli.escalations import escalations
     from ironclaw_fleet.cli.gates import approvals, gates, weather
@@ -31,6 +32,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.secrets import secrets
     from ironclaw_fleet.cli.spending import spending
     from ironclaw_fleet.cli.theater import theater
+    from ironclaw_fleet.cli.top import top
 
     app = App(name="ironclaw", help=__doc__, version="0.1.0", help_format="plaintext")
     for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve, doctor, migrate):
@@ -54,7 +56,7 @@ def build_app() -> App:
         spending,
     ):
         app.command(verb)
-    for verb in (work.artifact, operate.events, operate.integrate, schema.schema):
+    for verb in (work.artifact, diff, top, operate.events, operate.integrate, schema.schema):
         app.command(verb)
     for verb in (watch.patrol, watch.audit, watch.recover, watch.grades, watch.drill):
         app.command(verb)

@@ -40,6 +40,7 @@ async def chat(
     reject: Identifier | None = None,
     detach: Annotated[bool, Parameter(name=["--detach", "--async"], negative="")] = False,
     deadline: Annotated[int, Parameter(validator=Number(gte=1, lte=86_400))] = 600,
+    priority: Annotated[int, Parameter(validator=Number(gte=-60, lte=60))] = 0,
     spend_usd: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
     spend_tokens: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     order_seconds: Annotated[int | None, Parameter(validator=Number(gte=1, lte=86_400))] = None,
@@ -62,6 +63,7 @@ async def chat(
     reject: An earlier run whose result is not what was wanted.
     detach: Answer at once with the run to follow.
     deadline: Seconds that the whole run may take.
+    priority: How many minutes of waiting its merges are ahead of others, or behind.
     spend_usd: US dollars that its model calls may cost in all.
     spend_tokens: Tokens that they may take in all.
     order_seconds: Seconds that one attempt at an order may take; as the playbook has it otherwise.
@@ -80,6 +82,7 @@ async def chat(
         playbook=playbook,
         inputs=_inputs(input or []),
         constraints=Constraints(
+            priority=priority,
             budget_seconds=order_seconds or Constraints().budget_seconds,
             tool_policy=ToolPolicy(network=network),
         ),
