@@ -1,5 +1,6 @@
 """The application factory: health, readiness, errors, identity and lifespan, the same in every service."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -10,15 +11,24 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp
 
 from ironclaw_chassis.authentication import Authenticator
+from ironclaw_chassis.metrics import CONTENT_TYPE, Reading, exposition
 from ironclaw_chassis.middleware import request_context
 from ironclaw_chassis.problems import EXCEPTION_HANDLERS
-from ironclaw_chassis.routes import Call, Routes
+from ironclaw_chassis.routes import Call, FileAnswer, Routes
+from ironclaw_chassis.tracing import flush
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.errors import Unavailable
-from ironclaw_contracts.health import Health, Readiness, health_endpoint, readiness_endpoint
+from ironclaw_contracts.health import (
+    Health,
+    Readiness,
+    health_endpoint,
+    metrics_endpoint,
+    readiness_endpoint,
+)
 
 VERSION = "0.1.0"
+_FLUSH_SECONDS = 2.0  # spans that the collector does not take by then are lost: it must not hold a stop
 
 Check = Callable[[], Awaitable[None]]
 """Raises when a dependency is not fit; its message becomes the readiness answer."""
@@ -32,24 +42,30 @@ def create_app(
     *,
     lifespan: Lifespan,
     checks: dict[str, Check] | None = None,
+    readings: Sequence[Reading] = (),
     middleware: Sequence[Callable[[ASGIApp], ASGIApp]] = (),
 ) -> Litestar:
     """Build the Litestar application of one service.
 
     `lifespan` opens what the service holds (pools, loops) and closes it again; `checks` answer GET /ready.
+    `readings` set the gauges that GET /metrics tells and nobody else keeps.
     `middleware` is what only this service needs around its handlers.
     """
     _serve_health(routes, checks or {})
+    _serve_metrics(routes, readings)
 
     @asynccontextmanager
     async def hold(_: Litestar) -> AsyncGenerator[None]:
-        async with lifespan():
-            yield
+        try:
+            async with lifespan():
+                yield
+        finally:
+            await asyncio.to_thread(flush, _FLUSH_SECONDS)
 
     return Litestar(
         route_handlers=routes.build(authenticator),
         lifespan=[hold],
-        middleware=[request_context, *middleware],
+        middleware=[request_context(routes.service), *middleware],
         exception_handlers=EXCEPTION_HANDLERS,
         openapi_config=OpenAPIConfig(
             title=f"IronClaw {routes.service.value}",
@@ -81,6 +97,13 @@ def _serve_health(routes: Routes, checks: dict[str, Check]) -> None:
         if failing:
             raise Unavailable("; ".join(f"{name}: {outcome}" for name, outcome in failing.items()))
         return Readiness(ready=True, checks=found)
+
+
+def _serve_metrics(routes: Routes, readings: Sequence[Reading]) -> None:
+    @routes.file(metrics_endpoint(routes.service))
+    async def metrics(_: Call[Nothing, Nothing]) -> FileAnswer:
+        content = await exposition(readings)
+        return FileAnswer(content=content, name="metrics.txt", media_type=CONTENT_TYPE)
 
 
 async def _outcome(check: Check) -> str:

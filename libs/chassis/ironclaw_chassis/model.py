@@ -1,12 +1,15 @@
 """The model client: any OpenAI-compatible endpoint, io.intelligence by default, errors typed by cause."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import stamina
 from msgspec import Struct
 
+from ironclaw_chassis.metrics import SLOW_SECONDS, counter, histogram
 from ironclaw_chassis.secret import Secret
+from ironclaw_chassis.tracing import span
 from ironclaw_contracts.enums import Cause
 
 if TYPE_CHECKING:
@@ -17,6 +20,16 @@ DEFAULT_MODEL = "meta-llama/Llama-3.3-70B-Instruct"
 PROVIDER = "io.intelligence"
 
 _ATTEMPTS_MAX = 3
+
+MODEL_SECONDS = histogram(
+    "ironclaw_model_seconds",
+    "Time that a call of a model took; the outcome is ok or the cause of its failure.",
+    ("model", "outcome"),
+    SLOW_SECONDS,
+)
+MODEL_TOKENS = counter(
+    "ironclaw_model_tokens_total", "Tokens that models read (in) and wrote (out).", ("model", "direction")
+)
 
 
 class ModelError(Exception):
@@ -48,12 +61,32 @@ class ModelClient:
         self, model: str, system: str, user: str, *, temperature: float, timeout_seconds: float
     ) -> Completion:
         """Ask for one completion. Raises `ModelError`; trouble of the provider is retried with backoff."""
-        return await _retrying(lambda: self._once(model, system, user, temperature, timeout_seconds))
+        return await _retrying(lambda: self._measured(model, system, user, temperature, timeout_seconds))
 
     async def aclose(self) -> None:
         """Close the connections."""
         if self._client is not None:
             await self._client.close()
+
+    async def _measured(
+        self, model: str, system: str, user: str, temperature: float, timeout_seconds: float
+    ) -> Completion:
+        about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": model}
+        started, outcome = time.perf_counter(), "cancelled"
+        with span(f"chat {model}", "client", attributes=about) as traced:
+            try:
+                answer = await self._once(model, system, user, temperature, timeout_seconds)
+                outcome = "ok"
+            except ModelError as error:
+                outcome = error.cause.value
+                raise
+            finally:
+                MODEL_SECONDS.labels(model, outcome).observe(time.perf_counter() - started)
+            traced.set("gen_ai.usage.input_tokens", answer.tokens_in)
+            traced.set("gen_ai.usage.output_tokens", answer.tokens_out)
+        MODEL_TOKENS.labels(model, "in").inc(answer.tokens_in)
+        MODEL_TOKENS.labels(model, "out").inc(answer.tokens_out)
+        return answer
 
     async def _once(
         self, model: str, system: str, user: str, temperature: float, timeout_seconds: float

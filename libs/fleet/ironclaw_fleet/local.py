@@ -46,7 +46,8 @@ WITH_MODEL = frozenset({Service.CO, Service.WORKER})
 WITH_SIGNING = frozenset({Service.CO, Service.OPENCLAWDBOT})
 _SIGNING_NAMES = ("MILESTONE_SIGNING_SECRET", "MILESTONE_SIGNING_SECRET_FILE")
 _MODEL_NAMES = ("IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IOINTELLIGENCE_API_KEY")
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE")
+_TELEMETRY_PREFIX = "OTEL_"  # the names of the OpenTelemetry SDK
 _ADDRESSES = frozenset(ADDRESS_NAMES.values())
 _EXTRA_WORKER_PORTS = 100
 _MIGRATION_SECONDS = 60
@@ -227,6 +228,7 @@ class LocalFleet:
             name: value
             for name, value in self._environ.items()
             if name in _PASSED_ON
+            or name.startswith(_TELEMETRY_PREFIX)
             or name in _ADDRESSES
             or (name.startswith(PREFIX) and not name.startswith(others) and name not in _MODEL_NAMES)
         }

@@ -19,6 +19,7 @@ from ironclaw_co.admission import Admission
 from ironclaw_co.commander import Commander
 from ironclaw_co.dispatcher import Dispatcher
 from ironclaw_co.drafting import Drafter
+from ironclaw_co.metrics import read_outbox, read_queue
 from ironclaw_co.model_planner import ModelPlanner
 from ironclaw_co.parts import Parts
 from ironclaw_co.routes import build_routes
@@ -92,4 +93,5 @@ def compose(settings: Settings) -> Litestar:
         ServiceAuthenticator(TokenVerifier.load(Service.CO, settings.keys)),
         lifespan=lifespan,
         checks={"queue": queue.ping, "ledger": reach_ledger, "database": parts.ping},
+        readings=[lambda: read_queue(queue), lambda: read_outbox(parts)],
     )

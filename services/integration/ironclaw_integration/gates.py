@@ -5,6 +5,8 @@ They judge the *merged* tree, so that what passes is what lands (DESIGN, "Vault 
 
 import fnmatch
 import hashlib
+import time
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +14,7 @@ from msgspec import Struct
 from ironclaw_contracts.artifacts import AAR_FILE, OPERATIONAL_FILES, Aar
 from ironclaw_contracts.payloads import GateResult
 from ironclaw_contracts.snapshots import OrderSnapshot
+from ironclaw_integration.metrics import GATE_SECONDS, GATES
 
 _PROTECTED = (".git", ".ironclaw")
 
@@ -33,10 +36,10 @@ class MergeFacts(Struct, frozen=True):
 def run_gates(order: OrderSnapshot, facts: MergeFacts) -> list[GateResult]:
     """Run every built-in gate."""
     return [
-        _result("aar_schema", _aar_schema(order, facts)),
-        _result("artifacts", _artifacts(order, facts)),
-        _result("clean_tree", _clean_tree(facts)),
-        _result("path_policy", _path_policy(order, facts)),
+        _result("aar_schema", lambda: _aar_schema(order, facts)),
+        _result("artifacts", lambda: _artifacts(order, facts)),
+        _result("clean_tree", lambda: _clean_tree(facts)),
+        _result("path_policy", lambda: _path_policy(order, facts)),
     ]
 
 
@@ -45,8 +48,13 @@ def failed(results: list[GateResult]) -> list[GateResult]:
     return [result for result in results if result.verdict != "passed"]
 
 
-def _result(gate: str, fault: str | None) -> GateResult:
-    return GateResult(gate=gate, verdict="failed" if fault else "passed", detail=fault or "")
+def _result(gate: str, look: Callable[[], str | None]) -> GateResult:
+    started = time.perf_counter()
+    fault = look()
+    verdict = "failed" if fault else "passed"
+    GATE_SECONDS.labels(gate).observe(time.perf_counter() - started)
+    GATES.labels(gate, verdict).inc()
+    return GateResult(gate=gate, verdict=verdict, detail=fault or "")
 
 
 def _aar_schema(order: OrderSnapshot, facts: MergeFacts) -> str | None:

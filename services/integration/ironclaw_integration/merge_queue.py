@@ -11,6 +11,7 @@ from msgspec import Struct
 import ironclaw_git
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.tracing import span
 from ironclaw_contracts.derived import order_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.endpoints.integration import (
@@ -35,6 +36,7 @@ from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_git import Repository
 from ironclaw_integration.evidence import gather_facts
 from ironclaw_integration.gates import failed, run_gates
+from ironclaw_integration.metrics import MERGE_SECONDS, MERGES
 
 log = structlog.get_logger()
 
@@ -114,6 +116,11 @@ class MergeQueue:
         return Trial(passed=not turned_down, reason=_reason(turned_down) or None, gates=results)
 
     async def _integrate(self, order: OrderSnapshot) -> None:
+        about = {"ironclaw.order_id": order.order_id, "ironclaw.attempt": order.attempt}
+        with span("integration.merge", parent=order.traceparent, attributes=about), MERGE_SECONDS.time():
+            await self._merge_one(order)
+
+    async def _merge_one(self, order: OrderSnapshot) -> None:
         commit = order.commit_sha
         if commit is None:
             raise Conflict(f"order {order.order_id} has no commit to integrate")
@@ -158,6 +165,7 @@ class MergeQueue:
         self._gates[order.order_id, order.attempt] = results
         turned_down = failed(results)
         if turned_down:
+            MERGES.labels("rejected").inc()
             refusal = IntegrationFailed(attempt=order.attempt, reason=_reason(turned_down), gates=results)
             await self._append(order, EventType.INTEGRATION_FAILED, refusal, started=started, ordinal=onto)
             return None
@@ -173,9 +181,11 @@ class MergeQueue:
         """Turn a conflicting order away: reissued once on the new mainline, blocked the second time."""
         reason = _conflicting(paths)
         if any(end.conflicts for end in order.history):
+            MERGES.labels("blocked").inc()
             blocked = OrderBlocked(attempt=order.attempt, reason=reason, conflicts=paths)
             await self._append(order, EventType.ORDER_BLOCKED, blocked, started=started, ordinal=onto)
         else:
+            MERGES.labels("conflict").inc()
             refusal = IntegrationFailed(attempt=order.attempt, reason=reason, conflicts=paths)
             await self._append(order, EventType.INTEGRATION_FAILED, refusal, started=started, ordinal=onto)
 
@@ -183,12 +193,14 @@ class MergeQueue:
         """Hold a merge that has to wait for a person; said once for each reason."""
         if order.hold == reason[:2000]:
             return
+        MERGES.labels("held").inc()
         held = IntegrationFailed(attempt=order.attempt, reason=reason[:2000], hold=True)
         await self._append(order, EventType.INTEGRATION_FAILED, held, ordinal=f"hold-{order.last_seq}")
 
     async def _done(self, order: OrderSnapshot, merge_commit: str, repository: Repository) -> None:
         done = Integrated(attempt=order.attempt, commit_sha=merge_commit, mainline=repository.mainline_branch)
         await self._append(order, EventType.INTEGRATED, done)
+        MERGES.labels("integrated").inc()
 
     async def _repository(self, theater_id: str) -> Repository:
         """Return a theater's repository; where it lies and which branch is its mainline never change."""

@@ -19,4 +19,5 @@ def compose(settings: Settings) -> Litestar:
         ServiceAuthenticator(TokenVerifier.load(Service.LEDGER, settings.keys)),
         lifespan=ledger.open,
         checks={"database": ledger.ping},
+        readings=[ledger.read_figures],
     )

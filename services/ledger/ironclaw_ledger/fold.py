@@ -45,6 +45,7 @@ def create_run(event: Event, payload: p.RunCreated) -> RunSnapshot:
         first_seq=event.seq,
         last_seq=event.seq,
         on_order_failure=payload.on_order_failure,
+        traceparent=event.traceparent,
     )
 
 
@@ -110,6 +111,7 @@ def create_order(event: Event, payload: p.OrderCreated) -> OrderSnapshot:
         phase_event_id=event.event_id,
         first_seq=event.seq,
         last_seq=event.seq,
+        traceparent=event.traceparent,
     )
 
 

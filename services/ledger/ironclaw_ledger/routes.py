@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from ironclaw_chassis.routes import Call, Routes, StreamEvent
+from ironclaw_chassis.tracing import current_traceparent
 from ironclaw_contracts.chain import Verification
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import ledger as api
@@ -21,11 +22,12 @@ def build_routes(ledger: Ledger) -> Routes:
 
     @routes.serve(api.APPEND_EVENT)
     async def append_event(call: Call[NewEvent, Nothing]) -> api.Appended:
-        return (await ledger.appender.append(call.service(), [call.body]))[0]
+        return (await ledger.appender.append(call.service(), [call.body], current_traceparent()))[0]
 
     @routes.serve(api.APPEND_BATCH)
     async def append_batch(call: Call[api.Batch, Nothing]) -> api.BatchAppended:
-        return api.BatchAppended(events=await ledger.appender.append(call.service(), call.body.events))
+        events = await ledger.appender.append(call.service(), call.body.events, current_traceparent())
+        return api.BatchAppended(events=events)
 
     @routes.serve(api.LIST_EVENTS)
     async def list_events(call: Call[Nothing, api.EventsQuery]) -> api.EventPage:

@@ -10,6 +10,7 @@ from ironclaw_chassis.identity import Identity, TokenVerifier
 from ironclaw_chassis.signing import SigningSecrets
 from ironclaw_contracts.enums import Service
 from ironclaw_openclawdbot.following import Following
+from ironclaw_openclawdbot.metrics import read_nodes
 from ironclaw_openclawdbot.parts import Parts
 from ironclaw_openclawdbot.proof.routes import add_proof_routes
 from ironclaw_openclawdbot.receiving import Receiving, SourceLimit
@@ -38,5 +39,6 @@ def compose(settings: Settings) -> Litestar:
         ServiceAuthenticator(TokenVerifier.load(Service.OPENCLAWDBOT, settings.keys)),
         lifespan=parts.open,
         checks={"database": parts.ping},
+        readings=[lambda: read_nodes(parts)],
         middleware=[open_to_browsers],
     )

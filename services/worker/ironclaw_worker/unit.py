@@ -23,6 +23,7 @@ from ironclaw_worker.drill import DrillExecutor, Vanished, commit_fault, planted
 from ironclaw_worker.executor import Executor
 from ironclaw_worker.lease import Hold, LeaseKeeper, LeaseTaken
 from ironclaw_worker.material import BadMaterial, allowed_path, read_material, read_task
+from ironclaw_worker.metrics import ATTEMPT_SECONDS, ATTEMPTS, UNITS_BUSY
 from ironclaw_worker.report import aar, completion_events, deliverable, encode_file, state_file, unit_event
 
 log = structlog.get_logger()
@@ -65,9 +66,11 @@ class Unit:
             return
         renewal = LeaseRenewal(attempt=job.attempt, unit_id=unit_id, lease_seconds=self._lease_seconds)
         try:
-            async with self._leases.held(job.order_id, renewal) as hold:
-                events = await self._work(order, job, unit_id, hold)
-                await self._report(events)
+            with UNITS_BUSY.track_inprogress():
+                async with self._leases.held(job.order_id, renewal) as hold:
+                    with ATTEMPT_SECONDS.labels(self._executor_of(order).name).time():
+                        events = await self._work(order, job, unit_id, hold)
+                    await self._report(events)
         except Vanished:
             log.warning("vanished, as the drill asks", order_id=job.order_id, attempt=job.attempt)
         except LeaseTaken:
@@ -95,7 +98,9 @@ class Unit:
         seconds = order.constraints.budget_seconds
         try:
             async with asyncio.timeout(seconds):
-                return await self._deliver(order, job, unit_id, hold)
+                delivered = await self._deliver(order, job, unit_id, hold)
+                ATTEMPTS.labels(self._executor_of(order).name, "completed").inc()
+                return delivered
         except TimeoutError:
             cause, reason = Cause.TASK, f"the budget of {seconds} s is spent"
         except ModelError as error:
@@ -105,6 +110,7 @@ class Unit:
         except (ironclaw_git.GitError, OSError) as error:
             standing = await asyncio.to_thread(Path(job.worktree_path).is_dir)
             cause, reason = cause_of(error, worktree_stands=standing), f"{type(error).__name__}: {error}"
+        ATTEMPTS.labels(self._executor_of(order).name, cause).inc()
         log.warning(
             "attempt failed", order_id=order.order_id, attempt=job.attempt, cause=cause, reason=reason
         )

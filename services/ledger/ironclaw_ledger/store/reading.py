@@ -22,6 +22,7 @@ from ironclaw_contracts.snapshots import (
     RunSnapshot,
     RunView,
 )
+from ironclaw_ledger.store.figures import SELECT_FIGURES, Figures, figures_of
 from ironclaw_ledger.store.rows import (
     decode_escalation,
     decode_order,
@@ -298,6 +299,10 @@ class Store:
             holder,
         )
         return row is not None
+
+    async def figures(self, now: datetime) -> Figures:
+        """Return how much there is of what is open."""
+        return figures_of(await self._fetch(SELECT_FIGURES, now))
 
     async def checkpoints(self) -> list[Checkpoint]:
         """Return all signed checkpoints, oldest first."""

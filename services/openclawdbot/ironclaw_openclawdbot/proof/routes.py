@@ -9,6 +9,7 @@ from ironclaw_contracts.endpoints import openclawdbot_proof as api
 from ironclaw_contracts.envelope import failure
 from ironclaw_contracts.errors import Problem
 from ironclaw_contracts.poi.receipts import Receipt
+from ironclaw_openclawdbot.metrics import MESSAGES
 from ironclaw_openclawdbot.parts import Parts
 
 
@@ -70,4 +71,5 @@ async def _answered(call: ForeignCall, parts: Parts, kind: str) -> ForeignAnswer
         headers = {"Retry-After": "2"} if problem.status == 503 else {}
         body = msgspec.json.encode(failure(problem.code, problem.message))
         return ForeignAnswer(problem.status, body, headers)
+    MESSAGES.labels(kind, made.ack.status).inc()
     return ForeignAnswer(200, msgspec.json.encode(made))
