@@ -17,6 +17,7 @@ from ironclaw_git.errors import (
     UnsafePath,
     WouldLoseWork,
 )
+from ironclaw_git.evidence import evidence
 from ironclaw_git.kept import Family, Kept, drop_merged, kept_refs
 from ironclaw_git.layout import WorktreeRecord, worktree_records
 from ironclaw_git.merge import Conflict, Merged, contains_all, merge
@@ -33,7 +34,7 @@ from ironclaw_git.names import (
     parse_order_branch,
     salvage_ref,
 )
-from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry
+from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, StoredObject
 from ironclaw_git.paths import check_relative_path, contained
 from ironclaw_git.promotion import promote
 from ironclaw_git.repository import Repository
@@ -68,6 +69,7 @@ __all__ = [
     "Person",
     "Repository",
     "StaleRef",
+    "StoredObject",
     "UnknownObject",
     "UnsafeConfig",
     "UnsafeName",
@@ -91,6 +93,7 @@ __all__ = [
     "contains_all",
     "delete_branch",
     "drop_merged",
+    "evidence",
     "kept_refs",
     "merge",
     "order_branch",

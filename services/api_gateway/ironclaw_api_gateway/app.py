@@ -6,6 +6,7 @@ from ironclaw_api_gateway.chat import Chat
 from ironclaw_api_gateway.endings import Endings
 from ironclaw_api_gateway.following import Following
 from ironclaw_api_gateway.parts import Gateway
+from ironclaw_api_gateway.receipts import Receipts
 from ironclaw_api_gateway.routes.openclaw import add_openclaw_routes
 from ironclaw_api_gateway.routes.operations import add_operation_routes
 from ironclaw_api_gateway.routes.telling import add_telling_routes
@@ -27,7 +28,8 @@ def compose(settings: Settings) -> Litestar:
     endings = Endings(ledger)
     gateway = Gateway(settings, client, endings)
     routes = Routes(Service.API_GATEWAY)
-    add_work_routes(routes, client, Chat(client, endings), Following(ledger, settings.streams_max))
+    following = Following(ledger, settings.streams_max)
+    add_work_routes(routes, client, Chat(client, endings), following, Receipts(client))
     add_operation_routes(routes, client, gateway)
     add_watch_routes(routes, client)
     add_telling_routes(routes, client)

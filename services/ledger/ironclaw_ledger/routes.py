@@ -7,6 +7,7 @@ from ironclaw_chassis.tracing import current_traceparent
 from ironclaw_contracts.chain import Verification
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import ledger as api
+from ironclaw_contracts.endpoints import ledger_proof
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import NewEvent
 from ironclaw_contracts.snapshots import Lead, Lease, OrderView, RunView
@@ -14,6 +15,7 @@ from ironclaw_contracts.why import Why
 from ironclaw_ledger import audit
 from ironclaw_ledger.parts import Ledger
 from ironclaw_ledger.reading import resume_after, split_types
+from ironclaw_ledger.slices import run_slice
 
 
 def build_routes(ledger: Ledger) -> Routes:
@@ -49,6 +51,10 @@ def build_routes(ledger: Ledger) -> Routes:
     @routes.serve(api.WHY_RUN)
     async def why_run(call: Call[Nothing, Nothing]) -> Why:
         return await ledger.reader.why_run(call.path["run_id"])
+
+    @routes.serve(ledger_proof.READ_SLICE)
+    async def read_slice(call: Call[Nothing, Nothing]) -> ledger_proof.RunSlice:
+        return await run_slice(ledger.store, ledger.signer, call.path["run_id"])
 
     @routes.serve(api.LIST_ORDERS)
     async def list_orders(call: Call[Nothing, api.OrdersQuery]) -> api.OrderPage:

@@ -3,6 +3,7 @@
 import ironclaw_git
 from ironclaw_contracts.endpoints import vault as api
 from ironclaw_contracts.errors import BadRequest, NotFound, TooLarge
+from ironclaw_contracts.receipts import GitObject
 from ironclaw_vault.theaters import Theaters
 
 _FILE_BYTES_MAX = 8 * 1024 * 1024
@@ -37,6 +38,22 @@ class Files:
             raise BadRequest(f"path: {error}") from error
         except ironclaw_git.OutputTooLarge as error:
             raise TooLarge(str(error)) from error
+
+    async def objects(self, theater_id: str, request: api.ObjectsRequest) -> api.GitObjects:
+        """Return commits and what leads to files in them. Raises `NotFound`, `TooLarge`, `BadRequest`."""
+        repository = await self._theaters.repository(theater_id)
+        found: dict[str, GitObject] = {}
+        try:
+            for asked in request.commits:
+                for kept in await ironclaw_git.evidence(repository, asked.commit, asked.paths, asked.files):
+                    found[kept.sha] = GitObject(kept.sha, kept.kind, kept.data)
+        except ironclaw_git.UnknownObject as error:
+            raise NotFound(str(error)) from error
+        except ironclaw_git.UnsafePath as error:
+            raise BadRequest(f"paths: {error}") from error
+        except ironclaw_git.OutputTooLarge as error:
+            raise TooLarge(str(error)) from error
+        return api.GitObjects(objects=list(found.values()))
 
     async def log(self, theater_id: str, query: api.LogQuery) -> api.TheaterLog:
         """Return the mainline's history as a graph."""

@@ -37,6 +37,10 @@ def build_routes(theaters: Theaters, worktrees: Worktrees, files: Files, salvage
         content = await files.read(call.path["theater_id"], call.query)
         return FileAnswer(content=content, name=PurePosixPath(call.query.path).name)
 
+    @routes.serve(api.READ_OBJECTS)
+    async def read_objects(call: Call[api.ObjectsRequest, Nothing]) -> api.GitObjects:
+        return await files.objects(call.path["theater_id"], call.body)
+
     @routes.serve(api.READ_LOG)
     async def read_log(call: Call[Nothing, api.LogQuery]) -> api.TheaterLog:
         return await files.log(call.path["theater_id"], call.query)

@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from ironclaw_contracts.chain import Checkpoint, ExportedEvent, Verification
 from ironclaw_contracts.endpoint import MIB, Endpoint, Nothing
+from ironclaw_contracts.endpoints.ledger_proof import READ_SLICE
 from ironclaw_contracts.enums import OrderPhase, OrderStatus, RunStatus, Service, Severity
 from ironclaw_contracts.events import Event, EventType, NewEvent
 from ironclaw_contracts.ids import Attempt, Id, Seconds, Seq
@@ -373,6 +374,7 @@ ENDPOINTS = (
     LIST_RUNS,
     GET_RUN,
     WHY_RUN,
+    READ_SLICE,
     LIST_ORDERS,
     GET_ORDER,
     WHY_ORDER,

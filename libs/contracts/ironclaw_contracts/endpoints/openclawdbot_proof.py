@@ -151,6 +151,16 @@ GET_INTENT = Endpoint(
     query=Nothing,
     answer=IntentView,
 )
+LIST_CAMPAIGN = Endpoint(
+    service=Service.OPENCLAWDBOT,
+    name="list_campaign",
+    method="GET",
+    path="/openclaw/campaigns/{campaign_id}",
+    summary="Every intent that was announced for a campaign: a run is one, under its id.",
+    body=Nothing,
+    query=Nothing,
+    answer=Audited,
+)
 REGISTER_NODE = Endpoint(
     service=Service.OPENCLAWDBOT,
     name="register_node",
@@ -210,6 +220,7 @@ ENDPOINTS = (
     GET_VALIDATOR,
     LIST_NODES,
     GET_INTENT,
+    LIST_CAMPAIGN,
     REGISTER_NODE,
     RETIRE_KEY,
     LIST_REVIEWS,

@@ -7,6 +7,7 @@ import msgspec
 
 from ironclaw_api_gateway.chat import Chat
 from ironclaw_api_gateway.following import Following
+from ironclaw_api_gateway.receipts import Receipts
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.routes import Call, FileAnswer, Routes, StreamEvent
 from ironclaw_contracts.endpoint import Nothing
@@ -17,7 +18,9 @@ from ironclaw_contracts.snapshots import OrderView, RunSnapshot, RunView
 from ironclaw_contracts.why import Why
 
 
-def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following: Following) -> None:
+def add_work_routes(
+    routes: Routes, client: ServiceClient, chat: Chat, following: Following, receipts: Receipts
+) -> None:
     """Register what every key may call."""
 
     @routes.serve(api.CHAT)
@@ -39,6 +42,11 @@ def add_work_routes(routes: Routes, client: ServiceClient, chat: Chat, following
     @routes.serve(api.WHY_RUN)
     async def why_run(call: Call[Nothing, Nothing]) -> Why:
         return await client.call(ledger.WHY_RUN, run_id=call.path["run_id"])
+
+    @routes.file(api.GET_RECEIPT)
+    async def get_receipt(call: Call[Nothing, Nothing]) -> FileAnswer:
+        run_id = call.path["run_id"]
+        return FileAnswer(content=await receipts.issue(run_id), name=f"{run_id}.receipt.jsonl")
 
     @routes.serve(api.CANCEL_RUN)
     async def cancel_run(call: Call[co.Cancellation, Nothing]) -> RunSnapshot:

@@ -13,6 +13,7 @@ from ironclaw_contracts.chain import GENESIS_HASH, Checkpoint
 from ironclaw_contracts.endpoints.ledger import EscalationsQuery, EventsQuery, OrdersQuery, RunsQuery
 from ironclaw_contracts.errors import Unavailable
 from ironclaw_contracts.events import Event
+from ironclaw_contracts.receipts import ProvenEvent
 from ironclaw_contracts.snapshots import (
     Escalation,
     Lead,
@@ -36,6 +37,7 @@ from ironclaw_ledger.store.transaction import CHANNEL, Transaction
 
 _APPEND_LOCK = 0x1C1A_0002
 _CHUNK = 2_000
+_HASH_CHUNK = 50_000
 
 _WRITER_CONNECTIONS = 2  # the appender's and the listener's: reads never take them
 # Appends look rows up by key. A plan made while the tables were still small would go on scanning them whole.
@@ -204,6 +206,22 @@ class Store:
                 return
             yield rows
             after = rows[-1]["seq"]
+
+    async def bodies_of(self, run_id: str, until: int) -> list[ProvenEvent]:
+        """Return a run's events up to a seq as they were hashed, oldest first."""
+        sql = f"{_SELECT_EVENTS} where e.run_id = $1 and e.seq <= $2 order by e.seq"
+        rows = await self._fetch(sql, run_id, until)
+        return [ProvenEvent(r["seq"], r["body"], r["prev_hash"], r["hash"]) for r in rows]
+
+    async def hash_chunks(self, until: int) -> AsyncIterator[list[bytes]]:
+        """Yield the hashes of all events up to a seq, in order."""
+        for after in range(0, until, _HASH_CHUNK):
+            rows = await self._fetch(
+                "select hash from events where seq > $1 and seq <= $2 order by seq",
+                after,
+                min(until, after + _HASH_CHUNK),
+            )
+            yield [bytes.fromhex(row["hash"]) for row in rows]
 
     async def run_events(self, run_id: str, at_seq: int) -> list[Event]:
         """Return a run's events up to a seq."""

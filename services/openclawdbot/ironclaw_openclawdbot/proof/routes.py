@@ -37,6 +37,10 @@ def add_proof_routes(routes: Routes, parts: Parts) -> None:
     async def get_intent(call: Call[Nothing, Nothing]) -> api.IntentView:
         return await parts.proof.intent(call.path["intent_id"])
 
+    @routes.serve(api.LIST_CAMPAIGN)
+    async def list_campaign(call: Call[Nothing, Nothing]) -> api.Audited:
+        return await parts.proof.campaign(call.path["campaign_id"])
+
     @routes.serve(api.REGISTER_NODE)
     async def register_node(call: Call[api.Registration, Nothing]) -> Done:
         await parts.validator.register(call.body)

@@ -126,6 +126,19 @@ WHY_RUN = Endpoint(
     answer=Why,
     callers=USERS,
 )
+GET_RECEIPT = Endpoint(
+    service=Service.API_GATEWAY,
+    name="get_receipt",
+    method="GET",
+    path="/runs/{run_id}/receipt",
+    summary="The run's mission receipt: one file that proves it offline.",
+    body=Nothing,
+    query=Nothing,
+    answer=bytes,
+    callers=USERS,
+    form="bytes",
+    timeout_seconds=120.0,
+)
 CANCEL_RUN = Endpoint(
     service=Service.API_GATEWAY,
     name="cancel_run",
@@ -221,6 +234,7 @@ ENDPOINTS = (
     GET_RUN,
     FOLLOW_RUN,
     WHY_RUN,
+    GET_RECEIPT,
     CANCEL_RUN,
     LIST_ORDERS,
     GET_ORDER,
