@@ -14,6 +14,7 @@ from ironclaw_chassis.reconciler import background, forever
 from ironclaw_contracts.enums import Service
 from ironclaw_vault.files import Files
 from ironclaw_vault.janitor import Janitor, Retention
+from ironclaw_vault.past import Past
 from ironclaw_vault.routes import build_routes
 from ironclaw_vault.salvage import Salvages
 from ironclaw_vault.settings import Settings
@@ -27,6 +28,7 @@ def compose(settings: Settings) -> Litestar:
     ledger = LedgerClient(client)
     theaters = Theaters(settings.root_path, settings.allowed_root_paths)
     worktrees = Worktrees(theaters, ledger)
+    past = Past(client)
     retention = Retention(settings.worktree_retention_seconds, settings.archive_retention_days)
     janitor = Janitor(theaters, worktrees, ledger, retention)
 
@@ -37,7 +39,7 @@ def compose(settings: Settings) -> Litestar:
             yield
 
     return create_app(
-        build_routes(theaters, worktrees, Files(theaters), Salvages(theaters, ledger)),
+        build_routes(theaters, worktrees, Files(theaters, past), Salvages(theaters, ledger), past),
         ServiceAuthenticator(TokenVerifier.load(Service.VAULT, settings.keys)),
         lifespan=lifespan,
     )

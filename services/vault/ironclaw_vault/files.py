@@ -4,6 +4,7 @@ import ironclaw_git
 from ironclaw_contracts.endpoints import vault as api
 from ironclaw_contracts.errors import BadRequest, NotFound, TooLarge
 from ironclaw_contracts.receipts import GitObject
+from ironclaw_vault.past import Past
 from ironclaw_vault.theaters import Theaters
 
 _FILE_BYTES_MAX = 8 * 1024 * 1024
@@ -12,13 +13,14 @@ _FILE_BYTES_MAX = 8 * 1024 * 1024
 class Files:
     """Reads commits, never worktrees."""
 
-    def __init__(self, theaters: Theaters) -> None:
+    def __init__(self, theaters: Theaters, past: Past) -> None:
         self._theaters = theaters
+        self._past = past
 
     async def listed(self, theater_id: str, query: api.FilesQuery) -> api.TheaterFiles:
         """Return the files of a commit. Raises `NotFound` for a commit that the theater does not have."""
         repository = await self._theaters.repository(theater_id)
-        commit = query.commit or await repository.mainline_head()
+        commit = await self._past.commit(theater_id, repository, query.commit, query.as_of)
         try:
             entries = await repository.list_files(commit, query.pattern, query.limit + 1)
         except ironclaw_git.UnknownObject as error:
@@ -29,7 +31,7 @@ class Files:
     async def read(self, theater_id: str, query: api.FileQuery) -> bytes:
         """Return the bytes of a file. Raises `NotFound`, `TooLarge`, `BadRequest` for an unsafe path."""
         repository = await self._theaters.repository(theater_id)
-        commit = query.commit or await repository.mainline_head()
+        commit = await self._past.commit(theater_id, repository, query.commit, query.as_of)
         try:
             return await repository.read_file(commit, query.path, _FILE_BYTES_MAX)
         except ironclaw_git.UnknownObject as error:
@@ -58,6 +60,6 @@ class Files:
     async def log(self, theater_id: str, query: api.LogQuery) -> api.TheaterLog:
         """Return the mainline's history as a graph."""
         repository = await self._theaters.repository(theater_id)
-        head = await repository.mainline_head()
+        head = await self._past.commit(theater_id, repository, None, query.as_of)
         lines = await repository.log(head, query.limit, graph=True)
         return api.TheaterLog(mainline=repository.mainline_branch, head=head, lines=lines)

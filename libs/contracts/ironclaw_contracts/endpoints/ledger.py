@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from ironclaw_contracts.as_of import AsOf, AsOfQuery
 from ironclaw_contracts.chain import Checkpoint, ExportedEvent, Verification
 from ironclaw_contracts.endpoint import MIB, Endpoint, Nothing
-from ironclaw_contracts.endpoints.ledger_proof import READ_SLICE
+from ironclaw_contracts.endpoints.ledger_proof import LIST_MAINLINES, READ_SLICE
 from ironclaw_contracts.enums import OrderPhase, OrderStatus, RunStatus, Service, Severity
 from ironclaw_contracts.events import Event, EventType, NewEvent
 from ironclaw_contracts.ids import Attempt, Id, Seconds, Seq
@@ -82,6 +83,7 @@ class RunsQuery(Struct, frozen=True):
     theater_id: Id | None = None
     cursor: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     limit: Limit = 50
+    as_of: AsOf | None = None
 
 
 class RunPage(Struct, frozen=True):
@@ -90,9 +92,10 @@ class RunPage(Struct, frozen=True):
 
 
 class RunQuery(Struct, frozen=True):
-    """`at_seq` asks for the state as of then."""
+    """The state as of then; `at_seq` is the older name of a seq in `as_of`."""
 
     at_seq: Seq | None = None
+    as_of: AsOf | None = None
 
 
 class OrdersQuery(Struct, frozen=True):
@@ -105,6 +108,7 @@ class OrdersQuery(Struct, frozen=True):
     phases: Annotated[str, Meta(max_length=500)] | None = None
     cursor: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     limit: Limit = 50
+    as_of: AsOf | None = None
 
 
 class OrderPage(Struct, frozen=True):
@@ -165,12 +169,16 @@ class Chain(Struct, frozen=True):
 
 
 class Rebuilt(Struct, frozen=True):
-    """What a rebuild found: the snapshots that differed from the live ones, by id."""
+    """What a rebuild found: the snapshots that differed from the live ones, by id.
+
+    `state_sha256` is the digest of all snapshots: the same events give the same, on any machine.
+    """
 
     events: int
     runs: int
     orders: int
     differing: list[str]
+    state_sha256: str
 
 
 APPEND_EVENT = Endpoint(
@@ -230,7 +238,7 @@ GET_RUN = Endpoint(
     name="get_run",
     method="GET",
     path="/runs/{run_id}",
-    summary="A run with its orders, now or as of a seq.",
+    summary="A run with its orders, now or as of then.",
     body=Nothing,
     query=RunQuery,
     answer=RunView,
@@ -242,7 +250,7 @@ WHY_RUN = Endpoint(
     path="/runs/{run_id}/why",
     summary="What the run waits for, who moves next, and by when.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Why,
 )
 LIST_ORDERS = Endpoint(
@@ -262,7 +270,7 @@ GET_ORDER = Endpoint(
     path="/orders/{order_id}",
     summary="An order with its lease.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=OrderView,
 )
 WHY_ORDER = Endpoint(
@@ -272,7 +280,7 @@ WHY_ORDER = Endpoint(
     path="/orders/{order_id}/why",
     summary="What the order waits for, who moves next, and by when.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Why,
 )
 RENEW_LEASE = Endpoint(
@@ -375,6 +383,7 @@ ENDPOINTS = (
     GET_RUN,
     WHY_RUN,
     READ_SLICE,
+    LIST_MAINLINES,
     LIST_ORDERS,
     GET_ORDER,
     WHY_ORDER,

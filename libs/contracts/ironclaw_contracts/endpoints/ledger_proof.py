@@ -1,9 +1,13 @@
-"""The part of the ledger that is one run's, with a proof that anybody can check."""
+"""What the ledger knows of its past: one run's part with a proof, and where mainlines stood."""
+
+from datetime import datetime
 
 from msgspec import Struct
 
+from ironclaw_contracts.as_of import AsOf
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.enums import Service
+from ironclaw_contracts.ids import Id
 from ironclaw_contracts.receipts import Inclusion, ProvenEvent, Statement
 
 
@@ -26,4 +30,40 @@ READ_SLICE = Endpoint(
     answer=RunSlice,
     callers=frozenset({Service.API_GATEWAY}),
     timeout_seconds=60.0,
+)
+
+
+class MainlinesQuery(Struct, frozen=True):
+    """As of when, and of which theater; of all by default."""
+
+    as_of: AsOf
+    theater_id: Id | None = None
+
+
+class Mainline(Struct, frozen=True):
+    """Where a theater's mainline stood, and the event that says so."""
+
+    theater_id: str
+    commit: str
+    seq: int
+    ts: datetime
+
+
+class Mainlines(Struct, frozen=True):
+    """The theaters that the ledger knew by then, by id. `seq` is the point that `as_of` names."""
+
+    seq: int
+    mainlines: list[Mainline]
+
+
+LIST_MAINLINES = Endpoint(
+    service=Service.LEDGER,
+    name="list_mainlines",
+    method="GET",
+    path="/mainlines",
+    summary="Where the mainlines of theaters stood as of then.",
+    body=Nothing,
+    query=MainlinesQuery,
+    answer=Mainlines,
+    callers=frozenset({Service.VAULT}),
 )

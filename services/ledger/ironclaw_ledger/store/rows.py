@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from ironclaw_contracts.endpoints.ledger_proof import Mainline
 from ironclaw_contracts.events import Event
 from ironclaw_contracts.snapshots import Escalation, Lead, Lease, OrderSnapshot, OrderView, RunSnapshot
 from ironclaw_ledger.append import event_from_body
@@ -34,6 +35,13 @@ def order_view_of(row: Any) -> OrderView:
     """Return a row of orders joined with leases."""
     lease = None if row["unit_id"] is None else lease_of(row)
     return OrderView(order=decode_order(row["snapshot"]), lease=lease)
+
+
+def mainline_of(row: Any) -> Mainline:
+    """Return a row that tells of a merge, or of a worktree's base."""
+    payload: dict[str, str] = msgspec.json.decode(row["body"])["payload"]
+    commit = payload.get("base_commit") or payload["commit_sha"]
+    return Mainline(row["theater_id"], commit, row["seq"], row["ts"])
 
 
 def event_of(row: Any) -> Event:

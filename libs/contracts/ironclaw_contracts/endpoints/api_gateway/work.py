@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import Artifact, Constraints, RelativePath, Text
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoint import USERS, Endpoint, Nothing
 from ironclaw_contracts.endpoints.co import Cancellation
 from ironclaw_contracts.endpoints.ledger import (
@@ -97,7 +98,7 @@ GET_RUN = Endpoint(
     name="get_run",
     method="GET",
     path="/runs/{run_id}",
-    summary="A run with its orders, now or as of a seq.",
+    summary="A run with its orders, now or as of then.",
     body=Nothing,
     query=RunQuery,
     answer=RunView,
@@ -122,7 +123,7 @@ WHY_RUN = Endpoint(
     path="/runs/{run_id}/why",
     summary="What the run waits for, who moves next, and by when.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Why,
     callers=USERS,
 )
@@ -168,7 +169,7 @@ GET_ORDER = Endpoint(
     path="/orders/{order_id}",
     summary="An order with its lease, artifacts and report.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=OrderView,
     callers=USERS,
 )
@@ -179,7 +180,7 @@ WHY_ORDER = Endpoint(
     path="/orders/{order_id}/why",
     summary="What the order waits for, who moves next, and by when.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Why,
     callers=USERS,
 )
@@ -202,7 +203,7 @@ LIST_THEATERS = Endpoint(
     path="/theaters",
     summary="Every theater.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Theaters,
     callers=USERS,
 )
