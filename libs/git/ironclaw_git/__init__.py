@@ -19,6 +19,7 @@ from ironclaw_git.errors import (
     UnsafePath,
     WouldLoseWork,
 )
+from ironclaw_git.evidence import evidence
 from ironclaw_git.kept import Family, Kept, drop_merged, kept_refs
 from ironclaw_git.layout import WorktreeRecord, worktree_records
 from ironclaw_git.merge import Conflict, Merged, contains_all, foresee, merge
@@ -35,7 +36,7 @@ from ironclaw_git.names import (
     parse_order_branch,
     salvage_ref,
 )
-from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, NewBlobs
+from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, NewBlobs, StoredObject
 from ironclaw_git.paths import check_relative_path, contained
 from ironclaw_git.promotion import promote
 from ironclaw_git.remote import Remote, fetch_worktree, push_branch
@@ -77,6 +78,7 @@ __all__ = [
     "RemoteRefused",
     "Repository",
     "StaleRef",
+    "StoredObject",
     "UnknownObject",
     "UnsafeConfig",
     "UnsafeName",
@@ -103,6 +105,7 @@ __all__ = [
     "contains_all",
     "delete_branch",
     "drop_merged",
+    "evidence",
     "exchange",
     "export_tree",
     "fetch_worktree",

@@ -15,7 +15,7 @@ _INTERRUPTED = 130
 
 def build_app() -> App:
     """Return the command with all its verbs."""
-    from ironclaw_fleet.cli import machine, operate, schema, watch, work
+    from ironclaw_fleet.cli import machine, operate, receipt, schema, watch, work
     from ironclaw_fleet.cli.conformance import conformance
     from ironclaw_fleet.cli.doctor import doctor
     from ironclaw_fleet.cli.escalations import escalations
@@ -54,8 +54,9 @@ def build_app() -> App:
         spending,
     ):
         app.command(verb)
-    for verb in (work.artifact, operate.events, operate.integrate, schema.schema):
+    for verb in (work.artifact, operate.events, operate.integrate, receipt.receipt, schema.schema):
         app.command(verb)
+    app.command(receipt.verify_receipt)
     for verb in (watch.patrol, watch.audit, watch.recover, watch.grades, watch.drill):
         app.command(verb)
     for group in (
