@@ -2,6 +2,7 @@
 
 from ironclaw_contracts.artifacts import OPERATIONAL_FILES
 from ironclaw_git.archive import Archived, archive
+from ironclaw_git.bundles import bundle_all, restore_bundle
 from ironclaw_git.checkout import WorktreeStatus, commit_all, status
 from ironclaw_git.errors import (
     DirtyCheckout,
@@ -82,6 +83,7 @@ __all__ = [
     "archive",
     "archive_by_ref",
     "archive_ref",
+    "bundle_all",
     "check_attempt",
     "check_branch",
     "check_id",
@@ -100,6 +102,7 @@ __all__ = [
     "parse_order_branch",
     "promote",
     "remove_worktree",
+    "restore_bundle",
     "run_git",
     "salvage",
     "salvage_by_ref",

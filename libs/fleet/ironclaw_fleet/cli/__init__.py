@@ -35,6 +35,8 @@ def build_app() -> App:
         name="demo",
         help="Start a fleet, turn one chat message into merged work, prove it, stop.",
     )
+    for verb in ("backup", "restore"):  # named, not imported, for the same reason
+        app.command(f"ironclaw_fleet.cli.backup:{verb}", name=verb)
     for verb in (work.chat, work.runs, work.run, work.orders, work.order, work.why, work.cancel):
         app.command(verb)
     for verb in (work.artifact, operate.events, operate.integrate, receipt.receipt, schema.schema):
