@@ -2,6 +2,7 @@
 
 from ironclaw_contracts.artifacts import OPERATIONAL_FILES
 from ironclaw_git.archive import Archived, archive
+from ironclaw_git.bundles import bundle_all, restore_bundle
 from ironclaw_git.checkout import WorktreeStatus, commit_all, follow_branch, status
 from ironclaw_git.copying import begin_at
 from ironclaw_git.errors import (
@@ -93,6 +94,7 @@ __all__ = [
     "archive_by_ref",
     "archive_ref",
     "begin_at",
+    "bundle_all",
     "check_attempt",
     "check_branch",
     "check_id",
@@ -119,6 +121,7 @@ __all__ = [
     "promote",
     "push_branch",
     "remove_worktree",
+    "restore_bundle",
     "run_git",
     "salvage",
     "salvage_by_ref",

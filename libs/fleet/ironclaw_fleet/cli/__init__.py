@@ -41,6 +41,8 @@ def build_app() -> App:
         name="demo",
         help="Start a fleet, turn one chat message into merged work, prove it, stop.",
     )
+    for verb in ("backup", "restore"):  # named, not imported, for the same reason
+        app.command(f"ironclaw_fleet.cli.backup:{verb}", name=verb)
     for verb in (
         work.chat,
         work.runs,
