@@ -56,7 +56,8 @@ _MODEL_NAMES = (
     *("IRONCLAW_MODEL_PRICES_FILE", "IRONCLAW_MODEL_OUTPUT_TOKENS_MAX", "IRONCLAW_MODEL_CONCURRENCY"),
 )
 _APPLESEED_KEY = "APPLESEED_API_KEY"
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE")
+_TELEMETRY_PREFIX = "OTEL_"  # the names of the OpenTelemetry SDK
 _ADDRESSES = frozenset(ADDRESS_NAMES.values())
 _EXTRA_WORKER_PORTS = 100
 
@@ -240,6 +241,7 @@ class LocalFleet:
             name: value
             for name, value in self._environ.items()
             if name in _PASSED_ON
+            or name.startswith(_TELEMETRY_PREFIX)
             or name in _ADDRESSES
             or (name.startswith(PREFIX) and not name.startswith(others) and name not in _MODEL_NAMES)
         }

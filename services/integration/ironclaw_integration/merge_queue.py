@@ -6,12 +6,15 @@ got. Orders that a crash left GATED are on the mainline, or are merged anew.
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 
 import structlog
 
 import ironclaw_git
 from ironclaw_chassis.escalations import Escalations
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.tracing import span
 from ironclaw_contracts.enums import OrderPhase, Severity
 from ironclaw_contracts.errors import Conflict
 from ironclaw_contracts.payloads import GateResult, IntegrationPassed
@@ -21,6 +24,7 @@ from ironclaw_integration.chaining import Candidate, Chain, build_chain
 from ironclaw_integration.claims import rerun_mismatch
 from ironclaw_integration.definition import BadGates
 from ironclaw_integration.gates import holding, reason_of, report_result, turned_down
+from ironclaw_integration.metrics import MERGE_SECONDS
 from ironclaw_integration.ordering import APPROVAL_AWAITED, awaits_approval, in_order, is_free, next_batch
 from ironclaw_integration.patience import Patience
 from ironclaw_integration.proofs import Proofs, halt_reason
@@ -112,13 +116,14 @@ class MergeQueue:
         merged = [order for order in waiting if await _is_promoted(mainline, order)]
         if merged:
             promoted = [(order, order.merge_commit or "") for order in merged]
-            await self._announcer.integrated(promoted, mainline.repository.mainline_branch)
+            with _merging(merged):
+                await self._announcer.integrated(promoted, mainline.repository.mainline_branch)
             return merged
         resting = [order for order in waiting if self._patience.rests(order, mainline.head)]
         if resting:
             return resting
         if not mainline.gates.merge.require_approval:
-            return await self._settle(theater_id, next_batch(waiting, mainline.gates.merge.batch, is_free))
+            return await self._merge(theater_id, next_batch(waiting, mainline.gates.merge.batch, is_free))
         return await self._round_with_approvals(mainline, waiting)
 
     async def _round_with_approvals(
@@ -140,10 +145,14 @@ class MergeQueue:
             await self._announcer.refused(batch[0], reason, [_approval_result(refused)])
             return batch[:1]
         approved = [o for o in batch if (d := decided[o.order_id]) is None or d.approved]
-        return await self._settle(mainline.theater_id, approved)
+        return await self._merge(mainline.theater_id, approved)
 
     async def _approval(self, order: OrderSnapshot) -> Approval | None:
         return await self._store.approval(order.order_id, order.attempt, order.commit_sha or "")
+
+    async def _merge(self, theater_id: str, orders: list[OrderSnapshot]) -> list[OrderSnapshot]:
+        with _merging(orders):
+            return await self._settle(theater_id, orders)
 
     async def _settle(self, theater_id: str, orders: list[OrderSnapshot]) -> list[OrderSnapshot]:
         """Gate orders together and promote them, or find out which of them is to blame.
@@ -303,6 +312,18 @@ class MergeQueue:
             episode=episode,
             theater_id=theater_id,
         )
+
+
+@contextmanager
+def _merging(orders: list[OrderSnapshot]) -> Generator[None]:
+    """Time the merge of each order, under a span in the trace of its own run."""
+    with ExitStack() as stack:
+        for order in orders:
+            stack.enter_context(MERGE_SECONDS.time())
+            if order.traceparent is not None:
+                about = {"ironclaw.order_id": order.order_id, "ironclaw.attempt": order.attempt}
+                stack.enter_context(span("integration.merge", parent=order.traceparent, attributes=about))
+        yield
 
 
 def _rerun(mainline: Mainline, candidate: Candidate, bad: list[GateResult]) -> list[GateResult]:

@@ -15,7 +15,7 @@ _INTERRUPTED = 130
 
 def build_app() -> App:
     """Return the command with all its verbs."""
-    from ironclaw_fleet.cli import machine, operate, schema, watch, work
+    from ironclaw_fleet.cli import machine, operate, receipt, schema, watch, work
     from ironclaw_fleet.cli.conformance import conformance
     from ironclaw_fleet.cli.diff import diff
     from ironclaw_fleet.cli.doctor import doctor
@@ -43,6 +43,8 @@ def build_app() -> App:
         name="demo",
         help="Start a fleet, turn one chat message into merged work, prove it, stop.",
     )
+    for verb in ("backup", "restore"):  # named, not imported, for the same reason
+        app.command(f"ironclaw_fleet.cli.backup:{verb}", name=verb)
     for verb in (
         work.chat,
         work.runs,
@@ -56,8 +58,17 @@ def build_app() -> App:
         spending,
     ):
         app.command(verb)
-    for verb in (work.artifact, diff, top, operate.events, operate.integrate, schema.schema):
+    for verb in (
+        work.artifact,
+        diff,
+        top,
+        operate.events,
+        operate.integrate,
+        receipt.receipt,
+        schema.schema,
+    ):
         app.command(verb)
+    app.command(receipt.verify_receipt)
     for verb in (watch.patrol, watch.audit, watch.recover, watch.grades, watch.drill):
         app.command(verb)
     for group in (

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from ironclaw_contracts.artifacts import Constraints, ToolPolicy
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.co import Cancellation
 from ironclaw_contracts.endpoints.ledger import OrdersQuery, RunQuery, RunsQuery
@@ -135,11 +136,12 @@ async def runs(
     status: RunStatus | None = None,
     theater: Identifier | None = None,
     limit: int = 20,
+    as_of: str | None = None,
     options: Options = PLAIN,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first, now or as of a ledger seq or an instant."""
     async with gateway() as client:
-        query = RunsQuery(status=status, theater_id=theater, limit=limit)
+        query = RunsQuery(status=status, theater_id=theater, limit=limit, as_of=as_of)
         page = await client.call(api.LIST_RUNS, query=query)
     if options.json:
         print_json(page)
@@ -160,7 +162,12 @@ async def runs(
 
 
 async def run(
-    run_id: Identifier, *, at_seq: int | None = None, follow: bool = False, options: Options = PLAIN
+    run_id: Identifier,
+    *,
+    at_seq: int | None = None,
+    as_of: str | None = None,
+    follow: bool = False,
+    options: Options = PLAIN,
 ) -> None:
     """Show a run with its orders, now or as of a ledger seq.
 
@@ -168,13 +175,14 @@ async def run(
     ----------
     run_id: The run.
     at_seq: Show the state as of this ledger seq.
+    as_of: The same, or as of an instant: 2026-11-21T09:30:00Z.
     follow: Watch the run until it ends.
     """
     async with gateway() as client:
         if follow:
             _print_outcome(await follow_run(client, run_id), options)
             return
-        view = await client.call(api.GET_RUN, query=RunQuery(at_seq=at_seq), run_id=run_id)
+        view = await client.call(api.GET_RUN, query=RunQuery(at_seq=at_seq, as_of=as_of), run_id=run_id)
     if options.json:
         print_json(view)
         return
@@ -197,11 +205,13 @@ async def orders(
     run: Identifier | None = None,
     status: OrderStatus | None = None,
     limit: int = 50,
+    as_of: str | None = None,
     options: Options = PLAIN,
 ) -> None:
-    """List orders, newest first."""
+    """List orders, newest first, now or as of a ledger seq or an instant."""
+    query = OrdersQuery(run_id=run, status=status, limit=limit, as_of=as_of)
     async with gateway() as client:
-        page = await client.call(api.LIST_ORDERS, query=OrdersQuery(run_id=run, status=status, limit=limit))
+        page = await client.call(api.LIST_ORDERS, query=query)
     if options.json:
         print_json(page)
         return
@@ -211,10 +221,10 @@ async def orders(
     )
 
 
-async def order(order_id: Identifier, *, options: Options = PLAIN) -> None:
-    """Show an order: objective, attempts, commit, artifacts."""
+async def order(order_id: Identifier, *, as_of: str | None = None, options: Options = PLAIN) -> None:
+    """Show an order: objective, attempts, commit, artifacts; now or as of a ledger seq or an instant."""
     async with gateway() as client:
-        view = await client.call(api.GET_ORDER, order_id=order_id)
+        view = await client.call(api.GET_ORDER, query=AsOfQuery(as_of), order_id=order_id)
     if options.json:
         print_json(view)
         return
@@ -236,13 +246,13 @@ async def order(order_id: Identifier, *, options: Options = PLAIN) -> None:
         say(f"attempt {end.attempt} ended: {end.outcome} ({end.cause}): {end.reason}")
 
 
-async def why(subject: Identifier, *, options: Options = PLAIN) -> None:
-    """Say what a run or an order waits for, who moves next, and by when."""
+async def why(subject: Identifier, *, as_of: str | None = None, options: Options = PLAIN) -> None:
+    """Say what a run or an order waits for, who moves next, and by when; or waited for then."""
     async with gateway() as client:
         try:
-            answer = await client.call(api.WHY_ORDER, order_id=subject)
+            answer = await client.call(api.WHY_ORDER, query=AsOfQuery(as_of), order_id=subject)
         except NotFound:
-            answer = await client.call(api.WHY_RUN, run_id=subject)
+            answer = await client.call(api.WHY_RUN, query=AsOfQuery(as_of), run_id=subject)
     print_json(answer) if options.json else _print_why(answer)
 
 
