@@ -11,5 +11,5 @@ delete from escalations where seq > current_setting('ironclaw.seq')::bigint;
 -- Money that was spent later stays spent on the key; the runs and orders that it was spent for are not there.
 delete from reservations where made_at > current_setting('ironclaw.moment')::timestamptz;
 delete from accounts a where
-    (a.account like 'run:%' and not exists (select from runs r where a.account = 'run:' || r.run_id))
-    or (a.account like 'order:%' and not exists (select from orders o where a.account = 'order:' || o.order_id));
+    (a.account like 'run %' and not exists (select from runs r where a.account = 'run ' || r.run_id))
+    or (a.account like 'order %' and not exists (select from orders o where a.account = 'order ' || o.order_id));
