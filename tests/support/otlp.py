@@ -92,7 +92,10 @@ class OtlpReceiver:
                             trace_id=span.trace_id.hex(),
                             span_id=span.span_id.hex(),
                             parent=span.parent_span_id.hex(),
-                            attributes={a.key: str(a.value) for a in span.attributes},
+                            attributes={
+                                a.key: str(getattr(a.value, a.value.WhichOneof("value")))
+                                for a in span.attributes
+                            },
                             error=span.status.code == 2,
                         )
                     )
