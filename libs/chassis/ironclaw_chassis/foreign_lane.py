@@ -36,6 +36,7 @@ def answer_foreign(lanes: Lanes, app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
             return
         endpoint, handler = lane
+        given["ironclaw.endpoint"], given["path_template"] = endpoint, endpoint.path  # for spans and figures
         try:
             body = await _body(receive, endpoint.body_bytes_max) if endpoint.method == "POST" else b""
             answer = await handler(_call(given, body))

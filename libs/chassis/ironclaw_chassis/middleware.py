@@ -84,7 +84,8 @@ def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 def _endpoint_of(scope: Scope) -> str:
     """Return an endpoint's name once it was routed: its declaration's, or what the handler is called."""
     handler: Any = scope.get("route_handler")  # absent where no route was found
-    endpoint = handler.opt.get("endpoint") if handler is not None else None
+    answered: Any = scope.get("ironclaw.endpoint")  # set by what answers before the router
+    endpoint = handler.opt.get("endpoint") if handler is not None else answered
     if isinstance(endpoint, Endpoint):
         return endpoint.name
     named = getattr(handler, "name", None)
