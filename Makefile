@@ -9,7 +9,7 @@ SEEDS ?= 1,2,3,4,5
 FAULTS ?= 20
 IMAGE ?= ironclaw
 
-.PHONY: help install demo up down test test-browser browser assets chaos trust check bench format lock clean
+.PHONY: help install demo up down test test-browser browser screenshots assets chaos trust check bench format lock clean
 .PHONY: image secrets sbom compose-test
 
 help: ## Show this help
@@ -39,6 +39,9 @@ test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git
 
 browser: $(STAMP) ## See that the browser tests have a Chromium
 	@$(BIN)/python tests/browser/provide.py
+
+screenshots: browser ## Take docs/screenshots again, on a fleet with the demo's data
+	@$(BIN)/python -m tests.browser.screenshots
 
 test-browser: browser ## Run the console's tests in a real browser
 	@$(BIN)/python -m pytest tests/browser -rs

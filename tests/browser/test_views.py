@@ -5,8 +5,11 @@ import re
 import pytest
 from playwright.async_api import expect
 
+from ironclaw_contracts.endpoints import ALL
+from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.snapshots import RunView
 from tests.browser.conftest import DONE_MS, Person
+from tests.support.waiting import until
 
 VIEWS = (
     "/",
@@ -19,6 +22,7 @@ VIEWS = (
     "/console/theaters/{theater}",
     "/console/watch",
     "/console/command-center",
+    "/console/policy",
     "/console/ledger",
     "/console/ledger/verify",
     "/console/help",
@@ -77,6 +81,25 @@ async def test_given_a_merged_order_when_looked_at_then_gates_report_diff_and_ar
     assert (await download.value).suggested_filename == order.artifacts[0].path.rsplit("/", 1)[1]
 
 
+async def test_given_a_run_when_its_intent_is_looked_at_then_what_was_signed_and_its_ack_are_there(
+    operator: Person, merged: RunView
+) -> None:
+    page, fleet = operator.page, operator.fleet
+    async with fleet.client() as client:
+
+        async def acked() -> bool | None:
+            run = (await client.call(api.GET_RUN, run_id=merged.run.run_id)).run
+            return True if run.intent is not None and run.intent.ack_status is not None else None
+
+        await until(acked, what="the ACK")
+    await operator.look(f"/console/runs/{merged.run.run_id}")
+    await expect(page.locator("#part-intent .state")).to_be_visible()
+    await page.locator("#part-intent a").click()
+    await page.get_by_text("ACK, signed by the validator").first.click()
+    await expect(page.locator("pre:visible").first).to_contain_text("validator_signature")
+    assert await operator.serious_findings() == []
+
+
 async def test_given_a_run_when_replayed_by_keyboard_then_it_shows_how_it_stood_then(
     operator: Person, merged: RunView
 ) -> None:
@@ -114,12 +137,28 @@ async def test_given_the_watch_when_patrolled_and_audited_then_it_says_what_came
 ) -> None:
     page = operator.page
     await operator.look("/console/watch")
-    await expect(page.locator("#part-services .state.good")).to_have_count(9)
+    await expect(page.locator("#part-services .state.good")).to_have_count(len(ALL) - 1)
     await page.get_by_role("button", name="Patrol now").click()
     await expect(page.locator("#done")).to_contain_text("Patrolled", timeout=DONE_MS)
     await page.get_by_role("button", name="Audit now").click()
     await expect(page.locator("#done")).to_contain_text("Audited", timeout=DONE_MS)
     await expect(page.locator("#backlog-chart canvas")).to_be_visible()
+    assert operator.complaints == []
+
+
+async def test_given_a_reply_when_it_is_judged_then_learning_records_it_and_the_policy_is_shown(
+    operator: Person, merged: RunView
+) -> None:
+    page = operator.page
+    await operator.look(f"/console/chat/{merged.run.run_id}")
+    await page.get_by_label("What do you think of it?").fill("as asked for")
+    await page.get_by_role("button", name="Accept").click()
+    await expect(page.locator("#thanks")).to_contain_text("Recorded: accept", timeout=DONE_MS)
+    await operator.look("/console/policy")
+    await page.get_by_role("button", name="Learn now").click()
+    await expect(page.locator("#done")).to_contain_text("is in force", timeout=DONE_MS)
+    await expect(page.locator("#part-tasks")).to_contain_text("executor_default", timeout=DONE_MS)
+    await expect(page.locator("#part-tasks svg.interval").first).to_be_visible()
     assert operator.complaints == []
 
 

@@ -10,7 +10,7 @@ from litestar import Litestar
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.endpoints import ALL
 from ironclaw_contracts.enums import Service
-from ironclaw_contracts.health import health_endpoint, readiness_endpoint
+from ironclaw_contracts.health import health_endpoint, metrics_endpoint, readiness_endpoint
 
 
 def compose(service: Service, home: Path, keys: Path) -> Litestar:
@@ -30,7 +30,13 @@ def test_given_a_service_when_its_document_is_read_then_it_equals_its_declaratio
         for method, operation in operations.items()
     }
     declared = {
-        (e.method, e.path): e for e in (*ALL[service], health_endpoint(service), readiness_endpoint(service))
+        (e.method, e.path): e
+        for e in (
+            *ALL[service],
+            health_endpoint(service),
+            readiness_endpoint(service),
+            metrics_endpoint(service),
+        )
     }
     assert served.keys() == declared.keys()
     for key, endpoint in declared.items():

@@ -1,14 +1,19 @@
 """The `ironclaw` command as a user runs it."""
 
+import contextlib
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from ironclaw_contracts.endpoints import ALL
 from tests.support.fleet import FleetUnderTest
 from tests.support.git import git, make_repository
 
@@ -244,3 +249,41 @@ def _belongs(pid: str, folder: Path) -> bool:
     except OSError:
         return False
     return str(folder).encode() in environ and str(folder / "detached").encode() in environ
+
+
+def test_given_a_merged_order_when_its_diff_is_asked_for_then_the_patch_is_printed(
+    fleet: FleetUnderTest, order: dict[str, object]
+) -> None:
+    said = fleet.cli("diff", str(order["order_id"]))
+    assert said.startswith("diff --git") and "+++ b/outputs/" in said
+    found = fleet.cli_json("diff", str(order["order_id"]))
+    assert found["paths"] == [artifact["path"] for artifact in order["artifacts"]]  # type: ignore[attr-defined]
+    assert "there is no order" in fleet.cli("diff", "unknown", code=1)
+
+
+def test_given_no_terminal_when_the_fleet_is_watched_then_it_is_shown_once(fleet: FleetUnderTest) -> None:
+    said = fleet.cli("top")
+    assert "services ready" in said and "escalations" in said
+    glance = fleet.cli_json("top")
+    assert glance["services"] == len(ALL) - 1 and glance["not_ready"] == {}
+
+
+def test_given_a_terminal_when_the_fleet_is_watched_then_it_is_drawn_until_ctrl_c(
+    fleet: FleetUnderTest,
+) -> None:
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "ironclaw_fleet", "top"]
+    process = subprocess.Popen(command, env=fleet.environ | {"TERM": "xterm"}, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    drawn = b""
+    while b"Ctrl-C ends it" not in drawn:
+        drawn += os.read(ours, 65_536)
+    process.send_signal(signal.SIGINT)
+    threading.Thread(target=_drained, args=(ours,), daemon=True).start()
+    assert process.wait(20) == 130 and b"services ready" in drawn
+
+
+def _drained(descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        while os.read(descriptor, 65_536):
+            pass

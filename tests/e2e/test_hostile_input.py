@@ -69,6 +69,9 @@ QUERIES = [
     "types=NONE",
     "path=../x",
     "at_seq=-1",
+    "as_of=-1",
+    "as_of=tomorrow",
+    "as_of=2026-01-01T00:00:00Z%00",
 ]
 
 

@@ -1,5 +1,7 @@
 """Real repositories with a test suite of their own, and orders that edit them as a test says."""
 
+import subprocess
+import sys
 import uuid
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from ironclaw_contracts.endpoints.vault import TheaterRequest
 from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.events import Event, EventType
 from ironclaw_contracts.snapshots import OrderSnapshot
-from tests.support.git import make_repository
+from tests.support.git import git, make_repository
 from tests.support.waiting import until
 
 PACKAGE = {
@@ -38,9 +40,11 @@ limits = { wall_seconds = 120 }
 """
 
 
-async def open_theater(client: ServiceClient, folder: Path, gates: str, files: dict[str, str]) -> str:
+async def open_theater(
+    client: ServiceClient, folder: Path, gates: str, files: dict[str, str], theater: str | None = None
+) -> str:
     """Make a user's repository with these gates, and open it as a theater of its own."""
-    theater = f"t{uuid.uuid4().hex[:10]}"
+    theater = theater or f"t{uuid.uuid4().hex[:10]}"
     made = make_repository(folder / theater, {**files, ".ironclaw/gates.toml": gates})
     await client.call(api.OPEN_THEATER, TheaterRequest(theater_id=theater, repo_path=str(made)))
     return theater
@@ -85,3 +89,11 @@ async def events_of(client: ServiceClient, order_id: str, kind: EventType) -> li
     """Return an order's events of a type."""
     query = EventsQuery(order_id=order_id, type=kind)
     return (await client.call(api.LIST_EVENTS, query=query)).events
+
+
+def suite_passes(repository: Path, commit: str, folder: Path) -> bool:
+    """Run the repository's own suite on one commit, outside of any fleet."""
+    git(repository, "worktree", "add", "-q", "--detach", str(folder), commit)
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=folder, capture_output=True, text=True)
+    git(repository, "worktree", "remove", "--force", str(folder))
+    return done.returncode == 0 and "30 passed" in done.stdout

@@ -28,6 +28,7 @@ from tests.support.fleet import FleetUnderTest
 
 Edit = Callable[[OrderSnapshot, Path], None]
 Report = Callable[[OrderSnapshot, Aar], Aar]
+UNIT_ID = "assault_scripted"
 _UNIT = Person("Unit", "unit@fleet.example")
 _PAUSE_SECONDS = 0.1
 
@@ -60,17 +61,24 @@ async def _work(worker: ServiceClient, edit: Edit, report: Report) -> None:
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
+async def claim(worker: ServiceClient, order: OrderSnapshot) -> None:
+    """Claim an order and start it, with a lease of a minute."""
+    names = {"order_id": order.order_id, "unit_id": UNIT_ID}
+    claimed = OrderClaimed(attempt=order.attempt, lease_seconds=60)
+    begun = [
+        new_event(EventType.ORDER_CLAIMED, claimed, **names),
+        new_event(EventType.ORDER_STARTED, OrderStarted(attempt=order.attempt), **names),
+    ]
+    await worker.call(ledger.APPEND_BATCH, ledger.Batch(events=begun))
+
+
 async def do_order(worker: ServiceClient, order: OrderSnapshot, edit: Edit, report: Report) -> None:
     """Claim one order, change its worktree, commit, and report: as a unit does."""
     assert order.worktree is not None
     tree = Path(order.worktree.path)
-    names = {"order_id": order.order_id, "unit_id": "assault_scripted"}
+    names = {"order_id": order.order_id, "unit_id": UNIT_ID}
     attempt = order.attempt
-    begun = [
-        new_event(EventType.ORDER_CLAIMED, OrderClaimed(attempt=attempt, lease_seconds=60), **names),
-        new_event(EventType.ORDER_STARTED, OrderStarted(attempt=attempt), **names),
-    ]
-    await worker.call(ledger.APPEND_BATCH, ledger.Batch(events=begun))
+    await claim(worker, order)
     before = _files(tree)
     edit(order, tree)
     after = _files(tree)

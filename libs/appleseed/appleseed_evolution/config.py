@@ -48,7 +48,7 @@ class _File(Struct, frozen=True, kw_only=True):
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """A configuration, its paths resolved; `path` is the file as it was named."""
+    """A configuration. Its paths are absolute: reports and states name them to whoever comes later."""
 
     path: Path
     skills_dir: Path
@@ -66,10 +66,11 @@ def read_config(path: Path) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise BadRequest(f"{path}: {error}") from error
     _check(file.runtime, path)
+    folder = path.absolute().parent
     return Config(
-        path=path,
-        skills_dir=path.parent / file.paths.skills_dir,
-        state_dir=path.parent / file.paths.state_dir,
+        path=path.absolute(),
+        skills_dir=folder / file.paths.skills_dir,
+        state_dir=folder / file.paths.state_dir,
         runtime=file.runtime,
     )
 

@@ -13,7 +13,7 @@ import aiohttp
 import msgspec
 
 from ironclaw_chassis.settings import ADDRESS_NAMES, ServiceSettings
-from ironclaw_chassis.telemetry import outgoing_context
+from ironclaw_chassis.tracing import outgoing_context, span
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.envelope import Envelope
@@ -139,10 +139,12 @@ class ServiceClient:
         self, endpoint: Endpoint[Any, Any, Any], body: object, query: object, path: dict[str, str]
     ) -> bytes:
         timeout = aiohttp.ClientTimeout(total=endpoint.timeout_seconds, sock_connect=2)
+        attributes = {"peer.service": f"ironclaw-{endpoint.service}", "http.request.method": endpoint.method}
         try:
-            async with self._request(endpoint, body, query, path, timeout) as response:
-                await _raise_for(endpoint, response)
-                return await response.read()
+            with span(f"{endpoint.service}.{endpoint.name}", "client", attributes=attributes):
+                async with self._request(endpoint, body, query, path, timeout) as response:
+                    await _raise_for(endpoint, response)
+                    return await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unavailable(
                 f"{endpoint.service} cannot be reached for {endpoint.name}: {type(error).__name__}"

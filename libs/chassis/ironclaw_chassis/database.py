@@ -101,9 +101,18 @@ def pending(migrations: list[Migration], applied: dict[int, str]) -> list[Migrat
     return [m for m in migrations if m.version not in applied]
 
 
-async def migrate(url: str, folder: Traversable) -> int:
-    """Apply what is missing, each file in a transaction, under a lock; return how many were applied."""
+async def migrate(url: str, folder: Traversable, until: int | None = None) -> int:
+    """Apply what is missing, each file in a transaction, under a lock; return how many were applied.
+
+    `until` stops at a version, to take in what was written at that one. Raises `MigrationError`.
+    """
     migrations = read_migrations(folder)
+    if until is not None:
+        if until > len(migrations):
+            raise MigrationError(
+                f"version {until} is asked for, this program knows {len(migrations)}: upgrade it"
+            )
+        migrations = migrations[:until]
     connection = await asyncpg.connect(url, timeout=10)
     try:
         await connection.execute("select pg_advisory_lock($1)", _LOCK_KEY)

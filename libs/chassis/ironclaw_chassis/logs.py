@@ -1,10 +1,21 @@
 """Logs are events: a short constant message and fields; JSON for machines, plain lines for a terminal."""
 
 import logging
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
+from ironclaw_chassis import tracing
 from ironclaw_contracts.enums import Service
+
+
+def with_trace(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the ids of the current trace, so that a log line leads to its trace and back."""
+    context = tracing.current()
+    if context is not None:
+        fields["trace_id"], fields["span_id"] = context.trace_id, context.span_id
+    return fields
 
 
 def configure_logging(service: Service, level: str, form: str) -> None:
@@ -17,6 +28,7 @@ def configure_logging(service: Service, level: str, form: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            with_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

@@ -1,57 +1,91 @@
-"""One middleware for every request: request id, trace context, access log."""
+"""One middleware for every request: request id, trace context, figures, access log."""
 
 import secrets
 import time
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from opentelemetry import trace
-from opentelemetry.trace import SpanKind
 
-from ironclaw_chassis.telemetry import start_span
+from ironclaw_chassis.metrics import REQUEST_SECONDS
+from ironclaw_chassis.tracing import HEADER, span
+from ironclaw_contracts.endpoint import Endpoint
+from ironclaw_contracts.enums import Service
 
 log = structlog.get_logger()
 
+EDGES = frozenset({Service.API_GATEWAY, Service.OPENCLAWDBOT})
+"""Where requests come in from outside: a trace begins there. Inside, only what is part of one is traced."""
+
 _REQUEST_ID = b"x-request-id"
-_QUIET_PATHS = frozenset({"/health", "/ready"})
+_TRACEPARENT = HEADER.encode()
+_STREAMS = (b"text/event-stream", b"application/x-ndjson")
+_QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
 
 
-def request_context(app: ASGIApp) -> ASGIApp:
-    """Wrap an application so that each request has an id, a span and one line in the log."""
+def request_context(service: Service) -> Callable[[ASGIApp], ASGIApp]:
+    """Return a wrapper by which each request has an id, a span, a figure and one line in the log."""
+    begin = service in EDGES
 
-    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await app(scope, receive, send)
-            return
-        headers = dict(scope["headers"])
-        given = headers.get(_REQUEST_ID, b"").decode("latin-1")
-        request_id = given if 0 < len(given) <= 64 and given.isprintable() else secrets.token_hex(16)
-        carrier = {"traceparent": headers.get(b"traceparent", b"").decode("latin-1")}
-        started, status = time.perf_counter(), 0
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "http":
+                await app(scope, receive, send)
+                return
+            headers = dict(scope["headers"])
+            given = headers.get(_REQUEST_ID, b"").decode("latin-1")
+            request_id = given if 0 < len(given) <= 64 and given.isprintable() else secrets.token_hex(16)
+            method, path = scope["method"], scope["path"]  # a mounted application sees less of the path
+            started, status, streamed = time.perf_counter(), 0, False
 
-        async def send_with_id(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [*message["headers"], (_REQUEST_ID, request_id.encode("latin-1"))]
-            await send(message)
+            async def send_with_id(message: Message) -> None:
+                nonlocal status, streamed
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    streamed = _is_stream(message["headers"])
+                    message["headers"] = [*message["headers"], (_REQUEST_ID, request_id.encode("latin-1"))]
+                await send(message)
 
-        span = start_span(scope["method"], carrier, SpanKind.SERVER)
-        with (
-            trace.use_span(span, end_on_exit=True) if span is not trace.INVALID_SPAN else nullcontext(),
-            structlog.contextvars.bound_contextvars(request_id=request_id),
-        ):
-            try:
-                await app(scope, receive, send_with_id)
-            finally:
-                if scope["path"] not in _QUIET_PATHS:
-                    log.info(
-                        "request",
-                        method=scope["method"],
-                        path=scope["path"],
-                        status=status,
-                        ms=round((time.perf_counter() - started) * 1000, 1),
-                    )
+            quiet = path in _QUIET_PATHS
+            parent = headers.get(_TRACEPARENT, b"").decode("latin-1")
+            attributes = {"http.request.method": method}
+            with (
+                span(
+                    method, "server", parent=parent, begin=begin and not quiet, attributes=attributes
+                ) as traced,
+                structlog.contextvars.bound_contextvars(request_id=request_id),
+            ):
+                try:
+                    await app(scope, receive, send_with_id)
+                finally:
+                    seconds = time.perf_counter() - started
+                    name = _endpoint_of(scope)
+                    traced.rename(name)
+                    traced.set("http.route", str(scope.get("path_template", "")))
+                    traced.set("http.response.status_code", status)
+                    if not quiet:
+                        if not streamed:  # streams last as long as their reader likes
+                            REQUEST_SECONDS.labels(name, str(status)).observe(seconds)
+                        log.info(
+                            "request", method=method, path=path, status=status, ms=round(seconds * 1000, 1)
+                        )
 
-    return handle
+        return handle
+
+    return wrap
+
+
+def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    kind = next((value for name, value in headers if name.lower() == b"content-type"), b"")
+    return kind.startswith(_STREAMS)
+
+
+def _endpoint_of(scope: Scope) -> str:
+    """Return an endpoint's name once it was routed: its declaration's, or what the handler is called."""
+    handler: Any = scope.get("route_handler")  # absent where no route was found
+    endpoint = handler.opt.get("endpoint") if handler is not None else None
+    if isinstance(endpoint, Endpoint):
+        return endpoint.name
+    named = getattr(handler, "name", None)
+    return named.rpartition(".")[2] if named else "other"

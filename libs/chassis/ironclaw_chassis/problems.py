@@ -60,11 +60,17 @@ def as_problem(error: Exception) -> Problem:
             return Internal("something failed on our side; the log has it under this request's id")
 
 
-def render(request: Request[Any, Any, Any], error: Exception) -> Response[object]:
-    """Answer an error as its envelope; log it when it is ours."""
+def problem_of(error: Exception, path: str) -> Problem:
+    """Return what an error is for the caller; log it when it is ours."""
     problem = as_problem(error)
     if problem.status >= 500:
-        log.error("request failed", path=request.url.path, code=problem.code, exc_info=error)
+        log.error("request failed", path=path, code=problem.code, exc_info=error)
+    return problem
+
+
+def render(request: Request[Any, Any, Any], error: Exception) -> Response[object]:
+    """Answer an error as its envelope."""
+    problem = problem_of(error, request.url.path)
     status = 405 if isinstance(error, HTTPException) and error.status_code == 405 else problem.status
     headers = {"Retry-After": str(problem.retry_after_seconds)} if problem.retry_after_seconds else {}
     return Response(

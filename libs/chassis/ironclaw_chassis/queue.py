@@ -4,14 +4,17 @@ Redis is disposable (DESIGN): a job names an order whose snapshot and lease are 
 costs latency, since the duty officer enqueues again what was never claimed.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 import msgspec
 from arq.connections import ArqRedis, RedisSettings, create_pool
 from arq.constants import in_progress_key_prefix
+from msgspec import Struct
 from redis.exceptions import RedisError
 
+from ironclaw_chassis.tracing import current_traceparent, span
 from ironclaw_contracts.errors import Unavailable
 from ironclaw_contracts.jobs import QUEUE_NAME, JobMessage
 
@@ -28,6 +31,13 @@ def redis_settings(url: str) -> RedisSettings:
     settings.conn_retries = 1
     settings.conn_timeout = 2
     return settings
+
+
+class Backlog(Struct, frozen=True):
+    """How many jobs no consumer has taken, and since how many seconds the oldest waits (0 without any)."""
+
+    jobs: int
+    oldest_seconds: float
 
 
 class JobQueue(Protocol):
@@ -61,27 +71,41 @@ class ArqQueue:
             await self._pool.aclose()
 
     async def enqueue(self, job: JobMessage) -> bool:
-        """Queue a job under its id."""
+        """Queue a job under its id, with the trace that we are in."""
         try:
-            pool = await self._connected()
-            queued = await pool.enqueue_job(
-                JOB_FUNCTION, msgspec.to_builtins(job), _job_id=job.job_id, _queue_name=QUEUE_NAME
-            )
+            with span("queue.publish", "producer", attributes={"messaging.destination.name": QUEUE_NAME}):
+                sent = msgspec.structs.replace(job, traceparent=current_traceparent() or job.traceparent)
+                pool = await self._connected()
+                queued = await pool.enqueue_job(
+                    JOB_FUNCTION, msgspec.to_builtins(sent), _job_id=job.job_id, _queue_name=QUEUE_NAME
+                )
         except (RedisError, OSError) as error:
             raise Unavailable(f"the queue is away: {type(error).__name__}") from error
         return queued is not None
 
     async def waiting(self) -> set[str]:
         """Return the queued jobs without arq's mark that a consumer has begun them."""
+        return set(await self._untaken())
+
+    async def backlog(self) -> Backlog:
+        """Return how much waits. Raises `Unavailable`."""
+        untaken = await self._untaken()
+        oldest = time.time() - min(untaken.values()) if untaken else 0.0
+        return Backlog(len(untaken), max(0.0, oldest))
+
+    async def _untaken(self) -> dict[str, float]:
+        """Return the jobs that no consumer has begun, and when each was queued (seconds since the epoch)."""
         try:
             pool = await self._connected()
-            queued = [raw.decode() for raw in await pool.zrange(QUEUE_NAME, 0, -1)]
+            queued = [
+                (raw.decode(), ms / 1000) for raw, ms in await pool.zrange(QUEUE_NAME, 0, -1, withscores=True)
+            ]
             if not queued:
-                return set()
-            marks = await pool.mget([in_progress_key_prefix + job_id for job_id in queued])
+                return {}
+            marks = await pool.mget([in_progress_key_prefix + job_id for job_id, _ in queued])
         except (RedisError, OSError) as error:
             raise Unavailable(f"the queue is away: {type(error).__name__}") from error
-        return {job_id for job_id, mark in zip(queued, marks, strict=True) if mark is None}
+        return {job_id: at for (job_id, at), mark in zip(queued, marks, strict=True) if mark is None}
 
     async def ping(self) -> None:
         """Raise `Unavailable` when Redis does not answer."""

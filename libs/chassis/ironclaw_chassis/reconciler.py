@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
+from ironclaw_chassis.metrics import LOOP_FAILURES, RECONCILE_WAITING, RECONCILED
 from ironclaw_contracts.errors import Problem
 
 log = structlog.get_logger()
@@ -56,6 +57,7 @@ class Reconciler:
         elif key not in self._queued:
             self._queued.add(key)
             self._queue.put_nowait(key)
+            RECONCILE_WAITING.labels(self.name).set(self._queue.qsize())
 
     def sweep_now(self) -> None:
         """Have the timer list all keys at once."""
@@ -78,11 +80,13 @@ class Reconciler:
     async def _work(self) -> None:
         while True:
             key = await self._queue.get()
+            RECONCILE_WAITING.labels(self.name).set(self._queue.qsize())
             self._queued.discard(key)
             self._working.add(key)
             try:
                 await self._reconcile(key)
                 self._failures.pop(key, None)
+                RECONCILED.labels(self.name, "done").inc()
             except Exception as error:
                 self._retry_later(key, error)
             finally:
@@ -92,6 +96,7 @@ class Reconciler:
                     self.nudge(key)
 
     def _retry_later(self, key: str, error: Exception) -> None:
+        RECONCILED.labels(self.name, "failed").inc()
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         delay = min(_BACKOFF_SECONDS[0] * 2 ** (failures - 1), _BACKOFF_SECONDS[1])
         expected = isinstance(error, Problem)
@@ -125,6 +130,7 @@ async def forever(name: str, step: Callable[[], Awaitable[None]], pause_seconds:
         try:
             await step()
         except Exception as error:
+            LOOP_FAILURES.labels(name).inc()
             log.warning("loop failed", loop=name, reason=str(error), exc_info=not isinstance(error, Problem))
         await asyncio.sleep(pause_seconds)
 

@@ -24,6 +24,7 @@ from msgspec import Struct
 from ironclaw_chassis.authentication import Authenticator, CallerIdentity
 from ironclaw_chassis.decoding import ContractRequest, decode_query
 from ironclaw_chassis.foreign import ForeignAnswer, ForeignCall, ForeignHandler, build_foreign, operation_of
+from ironclaw_chassis.foreign_lane import Lanes
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.enums import Role, Service
 from ironclaw_contracts.envelope import Envelope, success
@@ -158,6 +159,14 @@ class Routes:
             return handler
 
         return register
+
+    def lanes(self) -> Lanes:
+        """Return the foreign endpoints by method and path, to be answered before the router."""
+        return {
+            (endpoint.method, endpoint.path.encode()): (endpoint, cast("ForeignHandler", handler))
+            for endpoint, handler in self._handlers
+            if endpoint.form == "foreign" and not endpoint.parameters
+        }
 
     def build(self, authenticator: Authenticator) -> list[HTTPRouteHandler]:
         """Return the Litestar handlers."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, TypeVar
 from ironclaw_chassis.database import migrate
 from ironclaw_chassis.logs import configure_logging
 from ironclaw_chassis.settings import DatabaseSettings, ServiceSettings, SettingsError, read_settings
-from ironclaw_chassis.telemetry import configure_tracing
 from ironclaw_contracts.enums import Service
 
 if TYPE_CHECKING:
@@ -53,7 +52,10 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
 
     settings = load_settings(service, kind)
     configure_logging(service, settings.log_level, settings.log_format)
-    configure_tracing(service, VERSION)
+    if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+        from ironclaw_chassis.otlp import start_export
+
+        start_export(service, VERSION)
     try:
         app = compose(settings)
     except SettingsError as error:

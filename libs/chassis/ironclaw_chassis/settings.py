@@ -39,6 +39,7 @@ SHARED: dict[str, str] = {
     "heartbeat_seconds": "IRONCLAW_HEARTBEAT_SECONDS",
     "poi_required": "IRONCLAW_POI_REQUIRED",
     "policy_autopromote": "IRONCLAW_POLICY_AUTOPROMOTE",
+    "appleseed_api_key": "APPLESEED_API_KEY",
     "signing_secret": "MILESTONE_SIGNING_SECRET",
     "signing_secret_file": "MILESTONE_SIGNING_SECRET_FILE",
 }

@@ -17,8 +17,8 @@ from msgspec import Struct
 GENESIS_HASH = "0" * 64
 
 
-class EventBody(Struct, frozen=True, kw_only=True):
-    """What is hashed of an event: everything but the two hashes."""
+class EventBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is hashed of an event: everything but the two hashes. `traceparent` is absent when it has none."""
 
     seq: int
     event_id: str
@@ -31,6 +31,7 @@ class EventBody(Struct, frozen=True, kw_only=True):
     unit_id: str | None
     source: str
     payload: dict[str, Any]
+    traceparent: str | None = None
 
 
 class ExportedEvent(Struct, frozen=True, tag="event", tag_field="kind"):

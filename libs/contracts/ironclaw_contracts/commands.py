@@ -44,6 +44,17 @@ class CommandInputs(Struct, frozen=True):
     )
 
 
+class AgentInputs(Struct, frozen=True):
+    """`inputs` of an `agent` order. `calls_max` bounds tool calls, `tokens_max` what model calls take.
+
+    Time is bounded by the order's `budget_seconds`, money by its ceilings. `files` are worth reading first.
+    """
+
+    calls_max: Annotated[int, Meta(ge=1, le=1_000)] = 60
+    tokens_max: Annotated[int, Meta(ge=1, le=100_000_000)] = 1_000_000
+    files: Annotated[list[str], Meta(max_length=1_000)] = field(default_factory=list[str])
+
+
 class CommandPolicy(Struct, frozen=True, forbid_unknown_fields=True):
     """`allow` are the programs that orders and agents may run; `network` lets those join that ask for it."""
 
@@ -77,6 +88,14 @@ def command_inputs(inputs: dict[str, Any]) -> CommandInputs:
         return msgspec.convert(inputs, CommandInputs)
     except msgspec.ValidationError as error:
         raise BadRequest(f"inputs of a command order: {error}") from error
+
+
+def agent_inputs(inputs: dict[str, Any]) -> AgentInputs:
+    """Return the inputs of an `agent` order. Raises `BadRequest` naming the field that is wrong."""
+    try:
+        return msgspec.convert(inputs, AgentInputs)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"inputs of an agent order: {error}") from error
 
 
 def refusal(program: str, policy: TheaterPolicy) -> str | None:

@@ -124,6 +124,8 @@ class Event(Struct, frozen=True, kw_only=True):
     payload: dict[str, Any]
     prev_hash: Sha256
     hash: Sha256
+    traceparent: str | None = None
+    """W3C trace context of the call that appended it, if it was part of a trace."""
 
 
 def new_event(

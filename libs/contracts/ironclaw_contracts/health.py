@@ -1,10 +1,10 @@
-"""Liveness and readiness, the same in every service."""
+"""Liveness, readiness and figures, the same in every service."""
 
 from typing import Literal
 
 from msgspec import Struct, field
 
-from ironclaw_contracts.endpoint import ANYONE, Endpoint, Nothing
+from ironclaw_contracts.endpoint import ANYONE, OPERATORS, Endpoint, Nothing
 from ironclaw_contracts.enums import Service
 
 
@@ -70,4 +70,20 @@ def readiness_endpoint(service: Service) -> Endpoint[Nothing, Nothing, Readiness
         body=Nothing,
         query=Nothing,
         callers=ANYONE,
+    )
+
+
+def metrics_endpoint(service: Service) -> Endpoint[Nothing, Nothing, bytes]:
+    """Return the declaration of GET /metrics; at the gateway, which the outside reaches, it takes a key."""
+    return Endpoint(
+        service=service,
+        name="metrics",
+        method="GET",
+        path="/metrics",
+        summary="The figures of this process, in Prometheus' text form.",
+        answer=bytes,
+        body=Nothing,
+        query=Nothing,
+        callers=OPERATORS if service is Service.API_GATEWAY else ANYONE,
+        form="bytes",
     )

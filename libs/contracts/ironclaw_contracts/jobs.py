@@ -25,6 +25,8 @@ class JobMessage(Struct, frozen=True, kw_only=True):
     profile: Profile
     constraints: Constraints
     tool_policy: ToolPolicy
+    traceparent: Annotated[str, Meta(max_length=200)] | None = None
+    """W3C trace context: the unit's work belongs to the trace of the chat."""
 
     @property
     def job_id(self) -> str:
@@ -48,4 +50,5 @@ def job_of(order: OrderSnapshot, worktree_path: str, rescue: int = 0) -> JobMess
         profile=order.order.profile,
         constraints=order.order.constraints,
         tool_policy=order.order.constraints.tool_policy,
+        traceparent=order.traceparent,
     )

@@ -294,10 +294,11 @@ class FeedbackRecorded(Payload, frozen=True, kw_only=True):
     """What somebody thought of a result. `orders` are those that it counts for.
 
     It is empty when it counts for none: the run is unknown, or an earlier feedback of the same kind counts
-    already. `detail` keeps what an adapter was told.
+    already. `noted` counts for nothing: an outside session that went neither well nor badly. `detail`
+    names what it came from.
     """
 
-    verdict: Verdict
+    verdict: Verdict | Literal["noted"]
     origin: Literal["person", "follow_up", "appleseed"]
     by: Line
     comment: Annotated[str, Meta(max_length=4_000)] = ""

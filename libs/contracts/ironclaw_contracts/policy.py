@@ -59,7 +59,8 @@ class Figures(Struct, frozen=True, kw_only=True):
 
     `failed` counts orders given up for a cause of their own; `excluded` those that ended for any other:
     cancelled by a person, a lost unit, a provider that was down. `corrected` counts merged work that a person
-    rejected or had done again. `success` is `merged` without `corrected`, of `merged` and `failed`.
+    rejected or had done again, `mismatches` results whose report claimed what was not so. `success` is
+    `merged` without `corrected`, of `merged` and `failed`. `cost_microusd` is in millionths of a US dollar.
     """
 
     merged: int = 0
@@ -70,8 +71,10 @@ class Figures(Struct, frozen=True, kw_only=True):
     latency_seconds: Latency | None = None
     retries: int = 0
     gate_failures: int = 0
+    mismatches: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+    cost_microusd: int = 0
     accepted: int = 0
     corrected: int = 0
 

@@ -49,7 +49,10 @@ class Report(Struct, frozen=True):
 
 
 class OrderSnapshot(Struct, frozen=True, kw_only=True):
-    """The state of one order. `phase_since` and `phase_event_id` say since when and by which event."""
+    """The state of one order. `phase_since` and `phase_event_id` say since when and by which event.
+
+    `traceparent` is the trace that it was made in; whatever is done about the order continues it.
+    """
 
     order_id: str
     run_id: str
@@ -78,10 +81,11 @@ class OrderSnapshot(Struct, frozen=True, kw_only=True):
     first_seq: int
     last_seq: int
     routing: Routing | None = None
+    traceparent: str | None = None
 
 
 class RunSnapshot(Struct, frozen=True, kw_only=True):
-    """The state of one run. `orders_open` counts orders that are not terminal."""
+    """The state of one run. `orders_open` counts orders that are not terminal; `traceparent` is its trace."""
 
     run_id: str
     theater_id: str
@@ -112,6 +116,7 @@ class RunSnapshot(Struct, frozen=True, kw_only=True):
     profile: str | None = None
     replays: str | None = None
     policy_version: int = 0
+    traceparent: str | None = None
 
 
 class Lease(Struct, frozen=True):

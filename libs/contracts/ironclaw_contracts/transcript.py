@@ -48,7 +48,6 @@ class ToolCall(Struct, frozen=True, kw_only=True, omit_defaults=True):
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
     result: str = ""
     run: Run | None = None
-    commit_sha: str | None = None
 
 
 def encode_transcript(calls: Iterable[ToolCall]) -> bytes:

@@ -55,7 +55,9 @@ _MODEL_NAMES = (
     *("IOINTELLIGENCE_API_KEY", "IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IRONCLAW_MODEL_CASSETTE"),
     *("IRONCLAW_MODEL_PRICES_FILE", "IRONCLAW_MODEL_OUTPUT_TOKENS_MAX", "IRONCLAW_MODEL_CONCURRENCY"),
 )
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT")
+_APPLESEED_KEY = "APPLESEED_API_KEY"
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE")
+_TELEMETRY_PREFIX = "OTEL_"  # the names of the OpenTelemetry SDK
 _ADDRESSES = frozenset(ADDRESS_NAMES.values())
 _EXTRA_WORKER_PORTS = 100
 
@@ -214,6 +216,8 @@ class LocalFleet:
             env |= {name: self._environ[name] for name in _SIGNING_NAMES if self._environ.get(name)}
         if service is Service.OPENCLAWDBOT:
             env.setdefault(f"{own}NODES_FILE", str(self.state.node_registry))
+        if service is Service.LEARNING and self._environ.get(_APPLESEED_KEY):
+            env[_APPLESEED_KEY] = self._environ[_APPLESEED_KEY]
         if service is Service.API_GATEWAY:
             env[f"{own}BOOTSTRAP_KEY_FILE"] = str(self.state.operator_key)
         if service is Service.VAULT and self._options.allowed_roots:
@@ -237,6 +241,7 @@ class LocalFleet:
             name: value
             for name, value in self._environ.items()
             if name in _PASSED_ON
+            or name.startswith(_TELEMETRY_PREFIX)
             or name in _ADDRESSES
             or (name.startswith(PREFIX) and not name.startswith(others) and name not in _MODEL_NAMES)
         }

@@ -2,6 +2,7 @@
 
 from ironclaw_contracts.artifacts import OPERATIONAL_FILES
 from ironclaw_git.archive import Archived, archive
+from ironclaw_git.bundles import bundle_all, restore_bundle
 from ironclaw_git.checkout import WorktreeStatus, commit_all, follow_branch, status
 from ironclaw_git.copying import begin_at
 from ironclaw_git.errors import (
@@ -19,6 +20,7 @@ from ironclaw_git.errors import (
     UnsafePath,
     WouldLoseWork,
 )
+from ironclaw_git.evidence import evidence
 from ironclaw_git.kept import Family, Kept, drop_merged, kept_refs
 from ironclaw_git.layout import WorktreeRecord, worktree_records
 from ironclaw_git.merge import Conflict, Merged, contains_all, foresee, merge
@@ -35,9 +37,10 @@ from ironclaw_git.names import (
     parse_order_branch,
     salvage_ref,
 )
-from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, NewBlobs
+from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, NewBlobs, StoredObject
 from ironclaw_git.paths import check_relative_path, contained
 from ironclaw_git.promotion import promote
+from ironclaw_git.push import Credentials, check_remote, push
 from ironclaw_git.remote import Remote, fetch_worktree, push_branch
 from ironclaw_git.repository import Repository
 from ironclaw_git.run import GitResult, run_git
@@ -58,6 +61,7 @@ __all__ = [
     "ChangedPath",
     "CommitInfo",
     "Conflict",
+    "Credentials",
     "Diff",
     "DirtyCheckout",
     "Family",
@@ -77,6 +81,7 @@ __all__ = [
     "RemoteRefused",
     "Repository",
     "StaleRef",
+    "StoredObject",
     "UnknownObject",
     "UnsafeConfig",
     "UnsafeName",
@@ -91,11 +96,13 @@ __all__ = [
     "archive_by_ref",
     "archive_ref",
     "begin_at",
+    "bundle_all",
     "check_attempt",
     "check_branch",
     "check_id",
     "check_ref",
     "check_relative_path",
+    "check_remote",
     "check_sha",
     "commit_all",
     "commit_changed",
@@ -103,6 +110,7 @@ __all__ = [
     "contains_all",
     "delete_branch",
     "drop_merged",
+    "evidence",
     "exchange",
     "export_tree",
     "fetch_worktree",
@@ -114,8 +122,10 @@ __all__ = [
     "order_branch",
     "parse_order_branch",
     "promote",
+    "push",
     "push_branch",
     "remove_worktree",
+    "restore_bundle",
     "run_git",
     "salvage",
     "salvage_by_ref",

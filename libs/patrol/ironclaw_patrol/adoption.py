@@ -12,6 +12,7 @@ from ironclaw_contracts.endpoints.observer import LateResult
 from ironclaw_contracts.events import EventType
 from ironclaw_contracts.payloads import AarWritten, OrderAdopted
 from ironclaw_contracts.snapshots import OrderSnapshot
+from ironclaw_patrol.metrics import INTERVENTIONS
 from ironclaw_patrol.recovery import Recovery
 
 log = structlog.get_logger()
@@ -58,6 +59,7 @@ class Adoption:
             await self._ledger.append(order_event(EventType.ORDER_ADOPTED, _adopted(order, result), order))
             detail = f"attempt {result.attempt} had finished at {result.commit_sha[:12]}"
             log.info("adopted", order_id=order.order_id, attempt=order.attempt, reason=detail)
+            INTERVENTIONS.labels("late_result", "adopted").inc()
             return Intervention(order.order_id, "late_result", "adopted", detail)
         return None
 

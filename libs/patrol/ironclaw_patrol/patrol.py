@@ -23,6 +23,7 @@ from ironclaw_patrol.adoption import Adoption
 from ironclaw_patrol.breakers import Breakers
 from ironclaw_patrol.health import HealthWatch
 from ironclaw_patrol.lead import Leadership
+from ironclaw_patrol.metrics import BREAKERS_OPEN, PATROL_SECONDS, PATROL_TICK
 from ironclaw_patrol.recovery import Recovery
 from ironclaw_patrol.rules import (
     Decision,
@@ -128,6 +129,9 @@ class Patroller:
         await self._ledger.append(
             new_event(EventType.PATROL_TICK, PatrolTick(figures=told), garrison_id=self._garrison_id)
         )
+        PATROL_SECONDS.observe(told["patrol_ms"] / 1000)
+        BREAKERS_OPEN.set(figures["breakers_open"])
+        PATROL_TICK.set_to_current_time()
         return Patrol(figures=told, interventions=interventions)
 
     async def _orders(self, figures: Counter[str]) -> list[Intervention]:

@@ -5,14 +5,16 @@ import structlog
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.queue import JobQueue
+from ironclaw_chassis.tracing import span
 from ironclaw_contracts.derived import order_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.endpoints.duty_officer import Intervention
 from ironclaw_contracts.errors import EventConflict, NotFound
 from ironclaw_contracts.events import EventType
-from ironclaw_contracts.jobs import job_of
+from ironclaw_contracts.jobs import JobMessage, job_of
 from ironclaw_contracts.payloads import OrderFailed, OrderReissued, RecoveryCompleted, RecoveryStarted
 from ironclaw_contracts.snapshots import OrderSnapshot
+from ironclaw_patrol.metrics import INTERVENTIONS
 from ironclaw_patrol.rules import Enqueue, GiveUp, Reissue
 
 log = structlog.get_logger()
@@ -35,8 +37,16 @@ class Recovery:
         waiting = await self._queue.waiting()
         if own in waiting or any(job_id.startswith(f"{own}:") for job_id in waiting):
             return None
+        with span(
+            "patrol.enqueue", parent=order.traceparent, attributes={"ironclaw.order_id": order.order_id}
+        ):
+            return await self._enqueue(decision, job)
+
+    async def _enqueue(self, decision: Enqueue, job: JobMessage) -> Intervention:
+        order = decision.order
         await self.begin(order, decision.rule, "its job is not in the queue", decision, decision.round)
         await self._queue.enqueue(job)
+        INTERVENTIONS.labels(decision.rule, "enqueued").inc()
         completed = RecoveryCompleted(attempt=order.attempt, outcome=f"queued again as {job.job_id}")
         await self._ledger.append(
             order_event(EventType.RECOVERY_COMPLETED, completed, order, decision.rule, decision.round)
@@ -46,6 +56,13 @@ class Recovery:
 
     async def reissue(self, decision: Reissue) -> Intervention:
         """Give the order a new attempt; raises what the ledger or the vault answered."""
+        order = decision.order
+        with span(
+            "patrol.reissue", parent=order.traceparent, attributes={"ironclaw.order_id": order.order_id}
+        ):
+            return await self._reissue(decision)
+
+    async def _reissue(self, decision: Reissue) -> Intervention:
         order, attempt = decision.order, decision.order.attempt
         await self.begin(order, decision.rule, decision.reason, decision)
         await self.keep_work(order)
@@ -60,10 +77,18 @@ class Recovery:
         log.info(
             "reissued", order_id=order.order_id, attempt=attempt, rule=decision.rule, reason=decision.reason
         )
+        INTERVENTIONS.labels(decision.rule, "reissued").inc()
         return Intervention(order.order_id, decision.rule, "reissued", decision.reason)
 
     async def give_up(self, decision: GiveUp) -> Intervention:
         """Fail the order for good, with the reasons of all its attempts."""
+        order = decision.order
+        with span(
+            "patrol.give_up", parent=order.traceparent, attributes={"ironclaw.order_id": order.order_id}
+        ):
+            return await self._give_up(decision)
+
+    async def _give_up(self, decision: GiveUp) -> Intervention:
         order = decision.order
         await self.begin(order, decision.rule, decision.reason, decision)
         await self.keep_work(order)
@@ -76,6 +101,7 @@ class Recovery:
             ]
         )
         log.info("failed", order_id=order.order_id, attempt=order.attempt, reason=decision.reason)
+        INTERVENTIONS.labels(decision.rule, "failed").inc()
         return Intervention(order.order_id, decision.rule, "failed", decision.reason)
 
     async def begin(

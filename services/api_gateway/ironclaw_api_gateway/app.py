@@ -12,6 +12,7 @@ from ironclaw_api_gateway.endings import Endings
 from ironclaw_api_gateway.following import Following
 from ironclaw_api_gateway.orders import Orders
 from ironclaw_api_gateway.parts import Gateway
+from ironclaw_api_gateway.receipts import Receipts
 from ironclaw_api_gateway.routes.learning import add_learning_routes
 from ironclaw_api_gateway.routes.merging import add_merging_routes
 from ironclaw_api_gateway.routes.openclaw import add_openclaw_routes
@@ -40,7 +41,7 @@ def compose(settings: Settings) -> Litestar:
     chat, orders, streams = Chat(client, endings), Orders(client), Streams(settings.streams_max)
     routes = Routes(Service.API_GATEWAY)
     following = Following(ledger, streams)
-    add_work_routes(routes, client, chat, following, orders)
+    add_work_routes(routes, client, chat, following, orders, Receipts(client))
     add_operation_routes(routes, client, gateway)
     add_merging_routes(routes, client)
     add_watch_routes(routes, client)

@@ -30,8 +30,13 @@ class Following:
         return self._stream(slot, run_id, after)
 
     async def relay(self, lines: AsyncIterator[bytes]) -> AsyncIterator[StreamEvent]:
-        """Return another service's stream of events, given line by line. Raises `Unavailable` as above."""
-        return self._relayed(self._streams.take(), lines)
+        """Return another service's stream of events, given line by line. Raises `Unavailable` as above.
+
+        Every stream begins with a comment; a refusal comes in its place and is answered as one.
+        """
+        slot = self._streams.take()
+        await anext(lines, None)
+        return self._relayed(slot, lines)
 
     async def _relayed(self, slot: Slot, lines: AsyncIterator[bytes]) -> AsyncIterator[StreamEvent]:
         fields: dict[str, str] = {}

@@ -22,6 +22,7 @@ from ironclaw_co.commander import Commander
 from ironclaw_co.dispatcher import Dispatcher
 from ironclaw_co.drafting import Drafter
 from ironclaw_co.intents import is_announced
+from ironclaw_co.metrics import read_outbox, read_queue
 from ironclaw_co.model_planner import ModelPlanner
 from ironclaw_co.parts import Parts
 from ironclaw_co.replaying import Replaying
@@ -110,4 +111,5 @@ def compose(settings: Settings) -> Litestar:
         lifespan=lifespan,
         checks={"queue": queue.ping, "ledger": reach_ledger, "database": parts.ping},
         node=node,
+        readings=[lambda: read_queue(queue), lambda: read_outbox(parts)],
     )

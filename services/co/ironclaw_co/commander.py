@@ -8,6 +8,7 @@ import structlog
 
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.tracing import span
 from ironclaw_co.dispatcher import Dispatcher
 from ironclaw_co.draft_plan import CannotPlan
 from ironclaw_co.drafting import Drafter
@@ -76,6 +77,12 @@ class Commander:
         was done all the same.
         """
         view = await self._ledger.run(run_id)
+        if not next_actions(view, datetime.now(UTC), self._in_flight_max):
+            return view
+        with span("co.advance", parent=view.run.traceparent, attributes={"ironclaw.run_id": run_id}):
+            return await self._rounds(view)
+
+    async def _rounds(self, view: RunView) -> RunView:
         for _ in range(_ROUNDS_MAX):
             actions = next_actions(
                 view, datetime.now(UTC), self._in_flight_max, intent_required=self._intent_required
@@ -86,7 +93,7 @@ class Commander:
             failed = next((result for result in results if isinstance(result, BaseException)), None)
             if failed is not None:
                 raise failed
-            before, view = view.run.last_seq, await self._ledger.run(run_id)
+            before, view = view.run.last_seq, await self._ledger.run(view.run.run_id)
             if view.run.last_seq == before and all(isinstance(a, Dispatch | Tidy) for a in actions):
                 return view
         return view

@@ -8,7 +8,7 @@ from ironclaw_co.model_planner import ModelPlanner
 from ironclaw_co.planner import wish_of
 from ironclaw_co.playbooks import PLAYBOOKS, choose, needs_files
 from ironclaw_co.playbooks.codemod import CODEMOD
-from ironclaw_contracts.commands import POLICY_FILE, TheaterPolicy, parse_policy
+from ironclaw_contracts.commands import AGENT, POLICY_FILE, TheaterPolicy, parse_policy
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.errors import BadRequest, NotFound
 from ironclaw_contracts.snapshots import RunSnapshot
@@ -30,6 +30,8 @@ class Drafter:
             if run.playbook not in PLAYBOOKS:
                 known = ", ".join(sorted(PLAYBOOKS))
                 raise CannotPlan(f"no playbook is called {run.playbook!r}; there are {known}")
+            if run.playbook == AGENT and self._model is None:
+                raise CannotPlan("an agent needs a model, and none is configured: set IOINTELLIGENCE_API_KEY")
             return PLAYBOOKS[run.playbook](wish)
         chosen = choose(wish)
         if chosen is not None:

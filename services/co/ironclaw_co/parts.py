@@ -56,6 +56,10 @@ class Parts:
                 self._outbox = self._publishing = None
                 await outbox.close()
 
+    async def undelivered(self) -> int:
+        """Return how many records wait to be delivered."""
+        return await self._outbox.undelivered() if self._outbox is not None else 0
+
     async def ping(self) -> None:
         """Raise `Unavailable` when the database is away."""
         if self._outbox is not None:

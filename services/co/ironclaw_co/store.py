@@ -57,6 +57,11 @@ class Outbox:
         """Raise `Unavailable` when the database or its tables are not there."""
         await self._fetch("select 1 from outbox limit 1")
 
+    async def undelivered(self) -> int:
+        """Return how many records are still to be delivered."""
+        rows = await self._fetch("select count(*) from outbox where status in ('pending', 'retrying')")
+        return rows[0]["count"]
+
     async def cursor(self, name: str) -> int | None:
         """Return the seq that a cursor stands on; None when it was never moved."""
         rows = await self._fetch("select seq from cursors where name = $1", name)

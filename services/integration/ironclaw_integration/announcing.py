@@ -14,6 +14,7 @@ from ironclaw_contracts.payloads import (
     OrderBlocked,
 )
 from ironclaw_contracts.snapshots import OrderSnapshot
+from ironclaw_integration.metrics import MERGES
 
 _REASON_CHARS_MAX = 2_000
 
@@ -52,11 +53,13 @@ class Announcer:
                 for order, commit in orders
             ]
         )
+        MERGES.labels("integrated").inc(len(orders))
 
     async def refused(self, order: OrderSnapshot, reason: str, gates: list[GateResult]) -> None:
         """Turn an order away for what its work is."""
         payload = IntegrationFailed(attempt=order.attempt, reason=reason[:_REASON_CHARS_MAX], gates=gates)
         await self._told(order, EventType.INTEGRATION_FAILED, payload)
+        MERGES.labels("rejected").inc()
 
     async def conflicting(self, order: OrderSnapshot, paths: list[str]) -> None:
         """Turn a conflicting order away: reissued once on the new mainline, blocked the second time."""
@@ -64,9 +67,11 @@ class Announcer:
         if any(end.conflicts for end in order.history):
             blocked = OrderBlocked(attempt=order.attempt, reason=reason, conflicts=paths)
             await self._told(order, EventType.ORDER_BLOCKED, blocked)
+            MERGES.labels("blocked").inc()
         else:
             refusal = IntegrationFailed(attempt=order.attempt, reason=reason, conflicts=paths)
             await self._told(order, EventType.INTEGRATION_FAILED, refusal)
+            MERGES.labels("conflict").inc()
 
     async def held(self, order: OrderSnapshot, reason: str, gates: list[GateResult]) -> None:
         """Say that a merge has to wait, once for each reason."""
@@ -75,6 +80,7 @@ class Announcer:
             return
         payload = IntegrationFailed(attempt=order.attempt, reason=reason, hold=True, gates=gates)
         await self._told(order, EventType.INTEGRATION_FAILED, payload)
+        MERGES.labels("held").inc()
 
     async def _told(self, order: OrderSnapshot, kind: EventType, payload: AttemptPayload) -> None:
         await self._ledger.append_all([_start(order), _event(order, kind, payload)])

@@ -27,13 +27,15 @@ class Candidate(Struct, frozen=True):
 class Chain(Struct, frozen=True):
     """What became of a batch: merged candidates in order, and who could not be one.
 
-    `deferred` conflict only with another of the batch: they are tried again on the next mainline.
+    `deferred` conflict only with another of the batch: they are tried again on the next mainline. What git
+    cannot work on is `unworkable`, with the reason; it must not keep the others waiting.
     """
 
     candidates: list[Candidate]
     conflicting: list[tuple[OrderSnapshot, list[str]]]
     refused: list[Candidate]
     deferred: list[OrderSnapshot]
+    unworkable: list[tuple[OrderSnapshot, str]]
 
     @property
     def tip(self) -> Tree:
@@ -43,24 +45,32 @@ class Chain(Struct, frozen=True):
 
 async def build_chain(mainline: Mainline, orders: list[OrderSnapshot]) -> Chain:
     """Merge orders onto the mainline, each on top of those before that passed the built-in gates."""
-    chain = Chain([], [], [], [])
+    chain = Chain([], [], [], [], [])
     onto = mainline.head
     for order in orders:
-        merged = await merge_order(mainline.repository, order, onto)
-        if isinstance(merged, ironclaw_git.Conflict):
-            if onto == mainline.head or await _conflicts(mainline, order):
-                chain.conflicting.append((order, list(merged.paths)))
-            else:
-                chain.deferred.append(order)
-            continue
-        results, claims = await judge_built_in(mainline, order, onto, merged)
-        candidate = Candidate(order, merged, results, claims)
-        if turned_down(candidate.results):
-            chain.refused.append(candidate)
-        else:
-            chain.candidates.append(candidate)
-            onto = merged.commit
+        try:
+            onto = await _add(chain, mainline, order, onto)
+        except ironclaw_git.GitError as error:
+            chain.unworkable.append((order, str(error)))
     return chain
+
+
+async def _add(chain: Chain, mainline: Mainline, order: OrderSnapshot, onto: str) -> str:
+    """Merge one order onto the chain and file it; return what the next one goes onto."""
+    merged = await merge_order(mainline.repository, order, onto)
+    if isinstance(merged, ironclaw_git.Conflict):
+        if onto == mainline.head or await _conflicts(mainline, order):
+            chain.conflicting.append((order, list(merged.paths)))
+        else:
+            chain.deferred.append(order)
+        return onto
+    results, claims = await judge_built_in(mainline, order, onto, merged)
+    candidate = Candidate(order, merged, results, claims)
+    if turned_down(results):
+        chain.refused.append(candidate)
+        return onto
+    chain.candidates.append(candidate)
+    return merged.commit
 
 
 async def _conflicts(mainline: Mainline, order: OrderSnapshot) -> bool:

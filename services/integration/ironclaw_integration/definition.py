@@ -158,5 +158,12 @@ def definition_hash(gate: CommandGate) -> str:
     return _hash(msgspec.to_builtins(gate))
 
 
+def policy_hash(gates: Gates) -> str:
+    """Return the name of all that the built-in gates go by."""
+    return _hash(
+        msgspec.to_builtins([gates.paths, gates.size, gates.secrets, gates.artifacts, gates.reports])
+    )
+
+
 def _hash(value: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()

@@ -4,6 +4,7 @@ They judge the *merged* tree, so that what passes is what lands (DESIGN, "Vault 
 """
 
 import hashlib
+from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 import msgspec
@@ -15,6 +16,7 @@ from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_git import NewBlobs
 from ironclaw_integration.claims import Mismatch, mismatches
 from ironclaw_integration.definition import Gates
+from ironclaw_integration.metrics import GATE_SECONDS, GATES
 from ironclaw_integration.verdicts import COULD_NOT_RUN, FAILED, PASSED
 from ironclaw_sandbox import Finding, PathRules, judge_paths
 from ironclaw_sandbox.pathpolicy import PROTECTED, Change
@@ -47,17 +49,20 @@ class MergeFacts(Struct, frozen=True):
 def run_gates(order: OrderSnapshot, facts: MergeFacts, gates: Gates) -> list[GateResult]:
     """Run every built-in gate that applies."""
     results = [
-        _result("aar_schema", _aar_schema(order, facts)),
-        _result("artifacts", _artifacts(order, facts)),
-        _result("clean_tree", _clean_tree(facts)),
-        _result("path_policy", _path_policy(order, facts, gates)),
-        _result("size", _size(facts, gates)),
+        _result("aar_schema", lambda: _aar_schema(order, facts)),
+        _result("artifacts", lambda: _artifacts(order, facts)),
+        _result("clean_tree", lambda: _clean_tree(facts)),
+        _result("path_policy", lambda: _path_policy(order, facts, gates)),
+        _result("size", lambda: _size(facts, gates)),
     ]
     if gates.secrets.scan:
-        results.append(_result("secret_scan", _secret_scan(facts)))
+        results.append(_result("secret_scan", lambda: _secret_scan(facts)))
     if gates.artifacts.required:
-        results.append(_result("required_artifacts", _required(order, gates)))
-    results.append(report_result(mismatches(claims_of(facts.aar), facts.transcript, facts.own), gates))
+        results.append(_result("required_artifacts", lambda: _required(order, gates)))
+    with GATE_SECONDS.labels("report").time():
+        results.append(report_result(mismatches(claims_of(facts.aar), facts.transcript, facts.own), gates))
+    for result in results:
+        GATES.labels(result.gate, result.verdict).inc()
     return results
 
 
@@ -96,7 +101,9 @@ def reason_of(results: list[GateResult]) -> str:
     return "; ".join(f"{result.gate}: {result.detail}" for result in results)[:2000]
 
 
-def _result(gate: str, fault: str | None) -> GateResult:
+def _result(gate: str, look: Callable[[], str | None]) -> GateResult:
+    with GATE_SECONDS.labels(gate).time():
+        fault = look()
     return GateResult(gate=gate, verdict=FAILED if fault else PASSED, detail=fault or "")
 
 

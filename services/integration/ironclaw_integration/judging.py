@@ -17,7 +17,7 @@ from ironclaw_integration.chaining import judge_built_in, merge_order
 from ironclaw_integration.definition import BadGates, CommandGate
 from ironclaw_integration.gates import reason_of, turned_down
 from ironclaw_integration.merge_queue import QUEUED_PHASES, MergeQueue
-from ironclaw_integration.proofs import Proofs, Standing
+from ironclaw_integration.proofs import Proofs, Standing, halt_reason
 from ironclaw_integration.runner import GateRunner, Tree
 from ironclaw_integration.store import Store
 from ironclaw_integration.theaters import Mainline, Theaters
@@ -114,11 +114,12 @@ class Judging:
         except BadGates as error:
             head = await repository.mainline_head()
             return api.TheaterGates(theater_id=theater_id, head=head, problem=str(error))
-        standing = await self._proofs.standing(theater_id, mainline.gates.gate)
+        standing = await self._proofs.standing(theater_id, mainline.gates)
+        commands = {gate.name: gate for gate in mainline.gates.gate}
         return api.TheaterGates(
             theater_id=theater_id,
             head=mainline.head,
-            gates=[_shown(one) for one in standing],
+            gates=[_shown(one, commands.get(one.gate)) for one in standing],
             batch=mainline.gates.merge.batch,
             require_approval=mainline.gates.merge.require_approval,
         )
@@ -137,12 +138,19 @@ class Judging:
         """Prove the gates whose schedule has come, or all of them."""
         now = datetime.now(UTC)
         head = Tree(mainline.head, await mainline.repository.tree_of(mainline.head))
-        for one in await self._proofs.standing(mainline.theater_id, mainline.gates.gate):
-            if not everything and not self._proofs.is_due(one, now):
-                continue
-            verdict = await self._runner.judge(mainline.repository, head, one.gate)
-            if verdict.verdict == PASSED:
-                await self._proofs.prove(mainline.theater_id, mainline.repository, head.commit, one)
+        wanted = {
+            one.gate: one
+            for one in await self._proofs.standing(mainline.theater_id, mainline.gates)
+            if everything or self._proofs.is_due(one, now)
+        }
+        for gate in mainline.gates.gate:
+            if gate.name in wanted:
+                verdict = await self._runner.judge(mainline.repository, head, gate)
+                if verdict.verdict != PASSED:
+                    del wanted[gate.name]
+        for proof in await self._proofs.prove(mainline, head.commit, wanted):
+            if proof.state == "dead":
+                await self._queue.halt(mainline.theater_id, proof.gate, halt_reason([proof]), proof.episode)
 
     async def prove_all_due(self, theater_id: str) -> None:
         """Prove what is due in a theater; called on a schedule."""
@@ -216,13 +224,12 @@ class Judging:
             raise Conflict(str(error)) from error
 
 
-def _shown(one: Standing) -> api.GateStanding:
-    gate: CommandGate = one.gate
+def _shown(one: Standing, command: CommandGate | None) -> api.GateStanding:
     proof = one.proof
     return api.GateStanding(
-        gate=gate.name,
-        kind=gate.kind,
-        run=gate.run,
+        gate=one.gate,
+        kind=command.kind if command is not None else "built-in",
+        run=command.run if command is not None else [],
         state=proof.state if proof is not None else "unproven",
         detail=proof.detail if proof is not None else "its planted bad commit was not tried yet",
         output=proof.output if proof is not None else None,

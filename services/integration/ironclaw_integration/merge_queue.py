@@ -6,12 +6,15 @@ got. Orders that a crash left GATED are on the mainline, or are merged anew.
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 
 import structlog
 
 import ironclaw_git
 from ironclaw_chassis.escalations import Escalations
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.tracing import span
 from ironclaw_contracts.enums import OrderPhase, Severity
 from ironclaw_contracts.errors import Conflict
 from ironclaw_contracts.payloads import GateResult, IntegrationPassed
@@ -21,6 +24,7 @@ from ironclaw_integration.chaining import Candidate, Chain, build_chain
 from ironclaw_integration.claims import rerun_mismatch
 from ironclaw_integration.definition import BadGates
 from ironclaw_integration.gates import holding, reason_of, report_result, turned_down
+from ironclaw_integration.metrics import MERGE_SECONDS
 from ironclaw_integration.ordering import APPROVAL_AWAITED, awaits_approval, in_order, is_free, next_batch
 from ironclaw_integration.patience import Patience
 from ironclaw_integration.proofs import Proofs, halt_reason
@@ -107,18 +111,19 @@ class MergeQueue:
         try:
             mainline = await self._theaters.mainline(theater_id)
         except BadGates as error:
-            await self._halt(theater_id, "gates.toml", str(error))
+            await self.halt(theater_id, "gates.toml", str(error), str(error)[:200])
             return await self._hold(waiting, str(error), [])
         merged = [order for order in waiting if await _is_promoted(mainline, order)]
         if merged:
             promoted = [(order, order.merge_commit or "") for order in merged]
-            await self._announcer.integrated(promoted, mainline.repository.mainline_branch)
+            with _merging(merged):
+                await self._announcer.integrated(promoted, mainline.repository.mainline_branch)
             return merged
         resting = [order for order in waiting if self._patience.rests(order, mainline.head)]
         if resting:
             return resting
         if not mainline.gates.merge.require_approval:
-            return await self._settle(theater_id, next_batch(waiting, mainline.gates.merge.batch, is_free))
+            return await self._merge(theater_id, next_batch(waiting, mainline.gates.merge.batch, is_free))
         return await self._round_with_approvals(mainline, waiting)
 
     async def _round_with_approvals(
@@ -140,10 +145,14 @@ class MergeQueue:
             await self._announcer.refused(batch[0], reason, [_approval_result(refused)])
             return batch[:1]
         approved = [o for o in batch if (d := decided[o.order_id]) is None or d.approved]
-        return await self._settle(mainline.theater_id, approved)
+        return await self._merge(mainline.theater_id, approved)
 
     async def _approval(self, order: OrderSnapshot) -> Approval | None:
         return await self._store.approval(order.order_id, order.attempt, order.commit_sha or "")
+
+    async def _merge(self, theater_id: str, orders: list[OrderSnapshot]) -> list[OrderSnapshot]:
+        with _merging(orders):
+            return await self._settle(theater_id, orders)
 
     async def _settle(self, theater_id: str, orders: list[OrderSnapshot]) -> list[OrderSnapshot]:
         """Gate orders together and promote them, or find out which of them is to blame.
@@ -152,7 +161,7 @@ class MergeQueue:
         """
         mainline = await self._theaters.mainline(theater_id)
         chain = await build_chain(mainline, orders)
-        settled = await self._turn_away(chain)
+        settled = await self._turn_away(mainline, chain)
         candidates = chain.candidates
         if not candidates:
             return settled
@@ -167,14 +176,18 @@ class MergeQueue:
             settled += await self._settle(theater_id, [candidate.order for candidate in part])
         return settled
 
-    async def _turn_away(self, chain: Chain) -> list[OrderSnapshot]:
+    async def _turn_away(self, mainline: Mainline, chain: Chain) -> list[OrderSnapshot]:
+        """Tell of everything that could not be a candidate; return those orders but the deferred ones."""
         for order, paths in chain.conflicting:
             await self._announcer.conflicting(order, paths)
         for refused in chain.refused:
             bad = turned_down(refused.results)
             await self._note(refused.order, refused.results)
             await self._announcer.refused(refused.order, reason_of(bad), refused.results)
-        return [order for order, _ in chain.conflicting] + [one.order for one in chain.refused]
+        for order, reason in chain.unworkable:
+            await self._hold_one(mainline, order, f"git cannot work on it: {reason}", [])
+        named = [order for order, _ in (*chain.conflicting, *chain.unworkable)]
+        return [*named, *(one.order for one in chain.refused)]
 
     async def _run_commands(
         self, mainline: Mainline, tip: Tree, candidates: list[Candidate]
@@ -220,11 +233,11 @@ class MergeQueue:
         orders = [candidate.order for candidate in candidates]
         tip = candidates[-1].merge
         repository = mainline.repository
-        lacking = await self._proofs.ensure(mainline.theater_id, repository, tip.commit, mainline.gates.gate)
+        lacking = await self._proofs.ensure(mainline, tip.commit) if mainline.gates.gate else []
         if lacking:
             reason = halt_reason(lacking)
             for proof in lacking:
-                await self._halt(mainline.theater_id, proof.gate, reason)
+                await self.halt(mainline.theater_id, proof.gate, reason, proof.episode)
             return await self._hold(orders, reason, results, mainline)
         approvals: dict[str, Approval] = {}
         if mainline.gates.merge.require_approval:
@@ -290,14 +303,27 @@ class MergeQueue:
     ) -> None:
         await self._hold([order], reason, results, mainline)
 
-    async def _halt(self, theater_id: str, what: str, reason: str) -> None:
+    async def halt(self, theater_id: str, what: str, reason: str, episode: str) -> None:
+        """Tell a person that merges of a theater halt, once for each episode."""
         await self._escalations.raise_once(
             Severity.HIGH,
             f"gates:{theater_id}/{what}",
             f"merges of theater {theater_id} halt: {reason}",
-            episode=reason[:200],
+            episode=episode,
             theater_id=theater_id,
         )
+
+
+@contextmanager
+def _merging(orders: list[OrderSnapshot]) -> Generator[None]:
+    """Time the merge of each order, under a span in the trace of its own run."""
+    with ExitStack() as stack:
+        for order in orders:
+            stack.enter_context(MERGE_SECONDS.time())
+            if order.traceparent is not None:
+                about = {"ironclaw.order_id": order.order_id, "ironclaw.attempt": order.attempt}
+                stack.enter_context(span("integration.merge", parent=order.traceparent, attributes=about))
+        yield
 
 
 def _rerun(mainline: Mainline, candidate: Candidate, bad: list[GateResult]) -> list[GateResult]:

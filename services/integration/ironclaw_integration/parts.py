@@ -12,9 +12,11 @@ from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.escalations import Escalations
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.settings import SettingsError
+from ironclaw_integration.forecast import Forecast
 from ironclaw_integration.judging import Judging
 from ironclaw_integration.merge_queue import MergeQueue
 from ironclaw_integration.proofs import Proofs
+from ironclaw_integration.pushing import Pusher, parse_remotes
 from ironclaw_integration.runner import GateRunner
 from ironclaw_integration.scratch import Scratch
 from ironclaw_integration.settings import Settings
@@ -39,12 +41,15 @@ class Parts:
         try:
             parse_setting(settings.sandbox)
             self._toolchain = Toolchain(settings.tool_folders)
+            self._remotes = parse_remotes(settings.push)
         except (BadSetting, ValueError) as error:
             raise SettingsError(str(error)) from error
         self._found = "not opened"
         self._store: Store | None = None
         self._queue: MergeQueue | None = None
         self._judging: Judging | None = None
+        self._forecast: Forecast | None = None
+        self._pusher: Pusher | None = None
 
     @property
     def queue(self) -> MergeQueue:
@@ -59,6 +64,20 @@ class Parts:
         if self._judging is None:
             raise RuntimeError("the service is not running")
         return self._judging
+
+    @property
+    def forecast(self) -> Forecast:
+        """The merge weather. Raises RuntimeError outside the lifespan."""
+        if self._forecast is None:
+            raise RuntimeError("the service is not running")
+        return self._forecast
+
+    @property
+    def pusher(self) -> Pusher:
+        """What pushes mainlines. Raises RuntimeError outside the lifespan."""
+        if self._pusher is None:
+            raise RuntimeError("the service is not running")
+        return self._pusher
 
     @property
     def store(self) -> Store:
@@ -81,12 +100,21 @@ class Parts:
         escalations = Escalations(self._ledger, settings.garrison_id)
         self._queue = MergeQueue(self._ledger, theaters, store, runner, proofs, escalations)
         self._judging = Judging(self._ledger, theaters, store, runner, proofs, self._queue)
+        self._forecast = Forecast(self._ledger, theaters, escalations)
+        self._pusher = Pusher(
+            theaters,
+            escalations,
+            self._remotes,
+            token_file=settings.push_token_file,
+            ssh_key_file=settings.push_ssh_key_file,
+            known_hosts_file=settings.push_known_hosts_file,
+        )
         try:
             yield
         finally:
             await store.close()
             await asyncio.to_thread(scratch.close)
-            self._store = self._queue = self._judging = None
+            self._store = self._queue = self._judging = self._forecast = self._pusher = None
 
     def facts(self) -> dict[str, str]:
         """Return what was found about this machine."""

@@ -4,26 +4,32 @@ A gate that passes its plant cannot fail and is dead: it would let anything thro
 goes on top of a tree that the gate has just passed; a refusal of a tree that is red anyway proves nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from msgspec import Struct
 
 import ironclaw_git
+from ironclaw_contracts.payloads import GateResult
 from ironclaw_git import Repository
-from ironclaw_integration.definition import CommandGate, definition_hash
+from ironclaw_integration.definition import CommandGate, Gates, definition_hash, policy_hash
+from ironclaw_integration.planting import bad_work, tried
 from ironclaw_integration.runner import GateRunner
 from ironclaw_integration.store import Proof, ProofState, Store
+from ironclaw_integration.theaters import Mainline
 from ironclaw_integration.verdicts import FAILED, PASSED
 
 log = structlog.get_logger()
 
 
+BUILT_IN_TOOLS = "built-in"
+
+
 class Standing(Struct, frozen=True):
     """How a gate's proof stands now: None when there is none of this definition with these tools."""
 
-    gate: CommandGate
+    gate: str
     definition: str
     toolchain: str
     proof: Proof | None
@@ -43,42 +49,55 @@ class Proofs:
         self._runner = runner
         self._every = timedelta(seconds=every_seconds)
 
-    async def standing(self, theater_id: str, gates: Sequence[CommandGate]) -> list[Standing]:
-        """Return how each gate's proof stands under its present definition and tools."""
+    async def standing(self, theater_id: str, gates: Gates) -> list[Standing]:
+        """Return how each gate's proof stands under its present definition and tools, built-in ones first."""
         known = await self._store.proofs(theater_id)
+        names = [(plant.gate, policy_hash(gates), BUILT_IN_TOOLS) for plant in bad_work(gates)]
+        names += [(gate.name, definition_hash(gate), await self._runner.tools(gate)) for gate in gates.gate]
         found: list[Standing] = []
-        for gate in gates:
-            definition, tools = definition_hash(gate), await self._runner.tools(gate)
-            proof = known.get(gate.name)
+        for name, definition, tools in names:
+            proof = known.get(name)
             current = proof is not None and (proof.definition, proof.toolchain) == (definition, tools)
-            found.append(Standing(gate, definition, tools, proof if current else None))
+            found.append(Standing(name, definition, tools, proof if current else None))
         return found
 
     def is_due(self, one: Standing, now: datetime) -> bool:
         """Tell whether a gate's plant has to be tried (again)."""
         return one.is_due(now, self._every)
 
-    async def ensure(
-        self, theater_id: str, repository: Repository, commit: str, gates: Sequence[CommandGate]
-    ) -> list[Proof]:
-        """Prove what is due on a commit that the gates passed; return the gates that are not alive."""
+    async def ensure(self, mainline: Mainline, commit: str) -> list[Proof]:
+        """Prove what is due on a commit that all gates passed; return the gates that are not alive."""
         now = datetime.now(UTC)
-        proofs = [
-            await self.prove(theater_id, repository, commit, one)
-            if one.proof is None or self.is_due(one, now)
-            else one.proof
-            for one in await self.standing(theater_id, gates)
-        ]
-        return [proof for proof in proofs if proof.state != "alive"]
+        standing = await self.standing(mainline.theater_id, mainline.gates)
+        due = {one.gate: one for one in standing if self.is_due(one, now)}
+        fresh = await self.prove(mainline, commit, due) if due else []
+        kept = [one.proof for one in standing if one.proof is not None and one.gate not in due]
+        return [proof for proof in [*kept, *fresh] if proof.state != "alive"]
 
-    async def prove(self, theater_id: str, repository: Repository, commit: str, standing: Standing) -> Proof:
-        """Plant a gate's bad change on a commit, run the gate on it, and keep how it went."""
-        gate = standing.gate
-        state, detail, output = await self._try(repository, commit, gate)
+    async def prove(self, mainline: Mainline, commit: str, wanted: Mapping[str, Standing]) -> list[Proof]:
+        """Plant bad changes on a commit, see whether the wanted gates refuse them, and keep how it went."""
+        tries: list[tuple[Standing, tuple[ProofState, str, str | None]]] = []
+        if any(one.toolchain == BUILT_IN_TOOLS for one in wanted.values()):
+            async for plant, result in tried(mainline, commit):
+                if plant.gate in wanted:
+                    tries.append((wanted[plant.gate], (*_built_in(result), None)))
+        for gate in mainline.gates.gate:
+            if gate.name in wanted:
+                tries.append((wanted[gate.name], await self._try(mainline.repository, commit, gate)))
+        return [await self._keep(mainline.theater_id, commit, one, outcome) for one, outcome in tries]
+
+    async def _keep(
+        self,
+        theater_id: str,
+        commit: str,
+        one: Standing,
+        outcome: tuple[ProofState, str, str | None],
+    ) -> Proof:
+        state, detail, output = outcome
         proof = Proof(
-            gate=gate.name,
-            definition=standing.definition,
-            toolchain=standing.toolchain,
+            gate=one.gate,
+            definition=one.definition,
+            toolchain=one.toolchain,
             state=state,
             detail=detail,
             output=output,
@@ -86,7 +105,7 @@ class Proofs:
             tried_at=datetime.now(UTC),
         )
         await self._store.keep_proof(theater_id, proof)
-        log.info("gate proof", theater_id=theater_id, gate=gate.name, state=state, detail=detail)
+        log.info("gate proof", theater_id=theater_id, gate=one.gate, state=state, detail=detail)
         return proof
 
     async def _try(
@@ -108,6 +127,14 @@ class Proofs:
         if judged.verdict == PASSED:
             return "dead", f"it passed the planted bad change {plant.path}: {judged.detail}", output
         return "unproven", f"it could not run on the planted change: {judged.detail}", output
+
+
+def _built_in(result: GateResult | None) -> tuple[ProofState, str]:
+    if result is None:
+        return "unproven", "the planted bad work did not reach it"
+    if result.verdict == FAILED:
+        return "alive", f"it refused the planted bad work: {result.detail}"
+    return "dead", "it passed the planted bad work"
 
 
 def halt_reason(lacking: Sequence[Proof]) -> str:

@@ -41,6 +41,10 @@ def build_routes(parts: Parts, reconciler: Reconciler) -> Routes:
         reconciler.nudge(decided.theater_id)
         return decided
 
+    @routes.serve(api.GET_WEATHER)
+    async def get_weather(call: Call[Nothing, Nothing]) -> api.Weather:
+        return await parts.forecast.look(call.path["theater_id"])
+
     @routes.serve(api.REPORT_FIGURES)
     async def report_figures(_: Call[Nothing, Nothing]) -> api.ReportFigures:
         return await parts.judging.figures()

@@ -9,9 +9,11 @@ import structlog
 from msgspec import Struct
 
 import ironclaw_git
+from ironclaw_chassis.tracing import span
 from ironclaw_contracts.payloads import GateResult
 from ironclaw_git import Repository
 from ironclaw_integration.definition import MIB, CommandGate, definition_hash
+from ironclaw_integration.metrics import GATE_SECONDS, GATES
 from ironclaw_integration.scratch import Scratch
 from ironclaw_integration.store import KeptVerdict, Key, Store
 from ironclaw_integration.toolchain import Toolchain, fingerprint
@@ -100,6 +102,7 @@ class GateRunner:
         flaky = judged.verdict == PASSED and tries > 1
         detail = f"{judged.detail}; flaky: it passed at try {tries}" if flaky else judged.detail
         result = GateResult(gate=gate.name, verdict=judged.verdict, detail=detail, output=output, flaky=flaky)
+        GATES.labels(gate.name, judged.verdict).inc()
         if judged.verdict == COULD_NOT_RUN:
             self._pause(key, result)
         elif judged.lasting:
@@ -138,11 +141,15 @@ class GateRunner:
             return Judgement(COULD_NOT_RUN, self._refusal), None
         async with self._slots, self._scratch.folder() as folder:
             begun = time.monotonic()
-            await ironclaw_git.export_tree(repository, commit, folder)
-            try:
-                outcome = await self._sandbox.run(self._command(gate), self._policy(gate, folder))
-            except BadPolicy as problem:
-                return Judgement(COULD_NOT_RUN, problem.message), None
+            with (
+                span("integration.gate", attributes={"ironclaw.gate": gate.name}),
+                GATE_SECONDS.labels(gate.name).time(),
+            ):
+                await ironclaw_git.export_tree(repository, commit, folder)
+                try:
+                    outcome = await self._sandbox.run(self._command(gate), self._policy(gate, folder))
+                except BadPolicy as problem:
+                    return Judgement(COULD_NOT_RUN, problem.message), None
         judged = judge_outcome(gate, outcome)
         log.info(
             "gate run",

@@ -94,6 +94,8 @@ def figures(cell: Cell) -> Figures:
         else None,
         retries=cell.retries,
         gate_failures=cell.gate_failures,
+        mismatches=cell.mismatches,
+        cost_microusd=cell.cost_microusd,
         tokens_in=cell.tokens_in,
         tokens_out=cell.tokens_out,
         accepted=cell.accepted,

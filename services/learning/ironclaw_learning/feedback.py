@@ -1,6 +1,6 @@
 """What people think of results, as events: who said it, and which orders it counts for."""
 
-from typing import Literal
+from msgspec.structs import replace
 
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.drills import DRILL
@@ -10,10 +10,8 @@ from ironclaw_contracts.errors import Conflict, NotFound
 from ironclaw_contracts.events import Event, EventType, new_event, typed_payload
 from ironclaw_contracts.ids import derived_event_id
 from ironclaw_contracts.payloads import FeedbackRecorded
-from ironclaw_contracts.policy import Charged, FollowUp, Verdict
+from ironclaw_contracts.policy import Charged, FollowUp
 from ironclaw_contracts.snapshots import OrderSnapshot, RunView
-
-Origin = Literal["person", "follow_up"]
 
 
 class Feedback:
@@ -28,9 +26,11 @@ class Feedback:
         view = await self._ledger.run(run_id)
         if view.run.status is RunStatus.OPEN:
             raise Conflict(f"run {run_id} goes on; give feedback when it has ended, or cancel it")
-        return await self._record(
-            view, request, "person", derived_event_id(run_id, "feedback", request.by, request.verdict)
+        event_id = derived_event_id(run_id, "feedback", request.by, request.verdict)
+        said = FeedbackRecorded(
+            verdict=request.verdict, origin="person", by=request.by, comment=request.comment
         )
+        return await self.record(view, said, event_id)
 
     async def follow_up(self, run_id: str, by: str, follow_up: FollowUp) -> None:
         """Record what a run says about the one before it; a run that is not there is charged nothing."""
@@ -38,37 +38,34 @@ class Feedback:
             view = await self._ledger.run(follow_up.run_id)
         except NotFound:
             return
-        request = FeedbackRequest(follow_up.verdict, by, f"followed by run {run_id}")
-        await self._record(view, request, "follow_up", derived_event_id(run_id, "follow_up"))
+        said = FeedbackRecorded(
+            verdict=follow_up.verdict, origin="follow_up", by=by, comment=f"followed by run {run_id}"
+        )
+        await self.record(view, said, derived_event_id(run_id, "follow_up"))
 
-    async def _record(
-        self, view: RunView, request: FeedbackRequest, origin: Origin, event_id: str
-    ) -> FeedbackAnswer:
-        earlier = [
-            e async for e in self._ledger.events([EventType.FEEDBACK_RECORDED], run_id=view.run.run_id)
-        ]
+    async def record(self, view: RunView | None, said: FeedbackRecorded, event_id: str) -> FeedbackAnswer:
+        """Append what was said, charged to the orders of its run; said before, it is answered as then."""
+        run = view.run if view is not None else None
+        earlier = [] if run is None else await self._of_run(run.run_id)
         known = next((event for event in earlier if event.event_id == event_id), None)
         if known is not None:
             return FeedbackAnswer(event_id, _counts_for(_payload(known)))
-        counted = any(_alike(_payload(event), request.verdict) for event in earlier)
-        payload = FeedbackRecorded(
-            verdict=request.verdict,
-            origin=origin,
-            by=request.by,
-            comment=request.comment,
-            orders=[] if counted else charged(view),
-        )
+        counted = said.verdict == "noted" or any(_alike(_payload(event), said) for event in earlier)
+        payload = replace(said, orders=[] if counted or view is None else charged(view))
         await self._ledger.append(
             new_event(
                 EventType.FEEDBACK_RECORDED,
                 payload,
-                run_id=view.run.run_id,
-                theater_id=view.run.theater_id,
+                run_id=run.run_id if run is not None else None,
+                theater_id=run.theater_id if run is not None else None,
                 garrison_id=self._garrison_id,
                 event_id=event_id,
             )
         )
         return FeedbackAnswer(event_id, _counts_for(payload))
+
+    async def _of_run(self, run_id: str) -> list[Event]:
+        return [e async for e in self._ledger.events([EventType.FEEDBACK_RECORDED], run_id=run_id)]
 
 
 def charged(view: RunView) -> list[Charged]:
@@ -98,9 +95,9 @@ def _payload(event: Event) -> FeedbackRecorded:
     return payload
 
 
-def _alike(earlier: FeedbackRecorded, verdict: Verdict) -> bool:
+def _alike(earlier: FeedbackRecorded, said: FeedbackRecorded) -> bool:
     """Tell whether an earlier feedback counts already what this one would: praise, or a correction."""
-    return bool(earlier.orders) and (earlier.verdict == "accept") == (verdict == "accept")
+    return bool(earlier.orders) and (earlier.verdict == "accept") == (said.verdict == "accept")
 
 
 def _counts_for(payload: FeedbackRecorded) -> list[str]:

@@ -22,8 +22,8 @@ _LIVE_FASTER = 5
 CONSUMED = frozenset(
     {
         *(E.ORDER_CREATED, E.ORDER_STARTED, E.ORDER_REISSUED, E.ORDER_BLOCKED, E.ORDER_ADOPTED),
-        *(E.ORDER_FAILED, E.ORDER_CANCELLED, E.AAR_WRITTEN, E.INTEGRATION_FAILED, E.INTEGRATED),
-        *(E.FEEDBACK_RECORDED, E.POLICY_UPDATED),
+        *(E.ORDER_FAILED, E.ORDER_CANCELLED, E.AAR_WRITTEN, E.INTEGRATION_FAILED, E.INTEGRATION_PASSED),
+        *(E.INTEGRATED, E.FEEDBACK_RECORDED, E.POLICY_UPDATED),
     }
 )
 """The event types that change anything."""
@@ -72,6 +72,9 @@ def _progress(learned: Learned, order_id: str, order: OpenOrder, ts: datetime, p
             order.blocked = not payload.conflicts
         case p.IntegrationFailed():
             order.gate_failures += any(gate.verdict == "failed" for gate in payload.gates)
+            _count_mismatches(order, payload.gates)
+        case p.IntegrationPassed():
+            _count_mismatches(order, payload.gates)
         case p.AarWritten():
             _count_tokens(order, payload)
         case p.OrderAdopted():
@@ -87,8 +90,18 @@ def _progress(learned: Learned, order_id: str, order: OpenOrder, ts: datetime, p
             pass
 
 
+def _count_mismatches(order: OpenOrder, gates: list[p.GateResult]) -> None:
+    """Count a result whose report claims what was not so, however many claims there are."""
+    order.mismatches += any(gate.mismatches for gate in gates)
+
+
 def _count_tokens(order: OpenOrder, report: p.AarWritten) -> None:
-    if report.model is not None:
+    """Count what an attempt took; an effort counts every call, a model's use only the last."""
+    if report.effort is not None:
+        order.tokens_in += report.effort.tokens_in
+        order.tokens_out += report.effort.tokens_out
+        order.cost_microusd += report.effort.cost_microusd
+    elif report.model is not None:
         order.tokens_in += report.model.tokens_in or 0
         order.tokens_out += report.model.tokens_out or 0
 
@@ -103,6 +116,8 @@ def _end(learned: Learned, order_id: str, order: OpenOrder, reward: int | None, 
     cell.excluded += reward is None
     cell.retries += order.retries
     cell.gate_failures += order.gate_failures
+    cell.mismatches += order.mismatches
+    cell.cost_microusd += order.cost_microusd
     cell.tokens_in += order.tokens_in
     cell.tokens_out += order.tokens_out
     if reward == 1 and order.started_at is not None:

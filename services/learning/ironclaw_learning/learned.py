@@ -12,7 +12,7 @@ from ironclaw_contracts.payloads import PolicyUpdated
 from ironclaw_contracts.policy import Evaluation, PolicyDocument, PolicyParameters
 from ironclaw_learning.sketch import Bins
 
-FORM = 1
+FORM = 2
 """Changes with the shape or the meaning of what is remembered: another form is derived anew."""
 
 
@@ -24,8 +24,10 @@ class Cell(Struct, kw_only=True):
     excluded: int = 0
     retries: int = 0
     gate_failures: int = 0
+    mismatches: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+    cost_microusd: int = 0
     accepted: int = 0
     corrected: int = 0
     latency: Bins = field(default_factory=dict[int, int])
@@ -108,8 +110,10 @@ class OpenOrder(Struct, kw_only=True):
     started_at: datetime | None = None
     retries: int = 0
     gate_failures: int = 0
+    mismatches: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
+    cost_microusd: int = 0
     blocked: bool = False
 
 

@@ -1,5 +1,6 @@
 """HTTP in, HTTP out."""
 
+from appleseed_evolution.http.surface import add_appleseed_routes
 from ironclaw_chassis.routes import Call, Routes
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import learning as api
@@ -13,7 +14,7 @@ def build_routes(parts: Parts) -> Routes:
 
     @routes.serve(api.LEARN_TICK)
     async def learn_tick(_: Call[Nothing, Nothing]) -> api.Tick:
-        return await parts.learner.tick()
+        return await parts.tick()
 
     @routes.serve(api.GET_POLICY)
     async def get_policy(call: Call[Nothing, api.PolicyQuery]) -> api.PolicyView:
@@ -31,4 +32,5 @@ def build_routes(parts: Parts) -> Routes:
     async def record_feedback(call: Call[api.FeedbackRequest, Nothing]) -> api.FeedbackAnswer:
         return await parts.feedback.person(call.path["run_id"], call.body)
 
+    add_appleseed_routes(routes, parts.appleseed)
     return routes

@@ -1,13 +1,18 @@
 """Settings of learning."""
 
+import secrets
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from ironclaw_chassis.secret import Secret
 from ironclaw_chassis.settings import DatabaseSettings, SettingsError
 from ironclaw_contracts.artifacts import Profile
 from ironclaw_contracts.policy import DEFAULT_PROFILE, PolicyParameters, Share
+
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class Settings(DatabaseSettings, frozen=True, kw_only=True):
@@ -24,13 +29,33 @@ class Settings(DatabaseSettings, frozen=True, kw_only=True):
     shift_max: Share = 0.9
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     policy_autopromote: bool = False
+    appleseed_dir: str = ""
+    appleseed_api_key: Secret = Secret("")
+
+    @property
+    def appleseed_folder(self) -> Path:
+        """Where Appleseed's configuration, skills and state lie."""
+        return Path(self.appleseed_dir) if self.appleseed_dir else Path(self.home) / "appleseed"
+
+    @property
+    def appleseed_key(self) -> Secret | None:
+        """What callers of Appleseed's surface have to show.
+
+        Without a key programs on this machine are let in; where others can reach us, nobody is: the key is
+        one that nobody knows.
+        """
+        if self.appleseed_api_key.reveal():
+            return self.appleseed_api_key
+        return None if self.host in _LOOPBACK else Secret(secrets.token_urlsafe(32))
 
     @property
     def parameters(self) -> PolicyParameters:
         """What policies are made with. Raises `SettingsError` for profiles that do not read so."""
-        parts = (part.strip() for part in self.profiles.split(","))
-        named = {name.strip(): model.strip() for name, _, model in (p.partition("=") for p in parts if p)}
+        pairs = [part.partition("=") for part in self.profiles.split(",") if part.strip()]
+        named = {name.strip(): model.strip() for name, _, model in pairs}
         try:
+            if len(named) != len(pairs) or not all(named.values()):
+                raise msgspec.ValidationError("every profile needs a name of its own, and a model")
             others = msgspec.convert(
                 [{"name": name, "model": model} for name, model in named.items() if name != DEFAULT_PROFILE],
                 list[Profile],

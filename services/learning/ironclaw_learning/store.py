@@ -1,4 +1,4 @@
-"""What was learned, with its cursor. The only place with SQL."""
+"""What was learned, with its cursor, and other cursors. The only place with SQL."""
 
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -13,6 +13,10 @@ _SAVE = """
 insert into learned (form, seq, state) values ($1, $2, $3)
 on conflict (form) do update set seq = excluded.seq, state = excluded.state
 where learned.seq <= excluded.seq
+"""
+_MOVE = """
+insert into cursors (name, position) values ($1, $2)
+on conflict (name) do update set position = excluded.position
 """
 
 
@@ -44,6 +48,15 @@ class Store:
     async def save(self, form: int, seq: int, state: str) -> None:
         """Store what is remembered as of an event."""
         await self._fetch(_SAVE, form, seq, state)
+
+    async def position(self, name: str) -> int:
+        """Return how far a file was read, 0 at the beginning."""
+        rows = await self._fetch("select position from cursors where name = $1", name)
+        return rows[0]["position"] if rows else 0
+
+    async def move(self, name: str, position: int) -> None:
+        """Record how far a file was read."""
+        await self._fetch(_MOVE, name, position)
 
     async def _fetch(self, sql: str, *values: Any) -> list[Any]:
         async with _available(), self._pool.acquire(timeout=_ANSWER_SECONDS) as connection:

@@ -21,4 +21,5 @@ def compose(settings: Settings) -> Litestar:
         lifespan=ledger.open,
         checks={"database": ledger.ping},
         node=ServiceNode(Service.LEDGER, settings),
+        readings=[ledger.read_figures],
     )

@@ -36,10 +36,11 @@ class Parsed(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True):
-    """Events that one caller wants appended, all or none."""
+    """Events that one caller wants appended, all or none, in the trace of its call."""
 
     source: Service
     events: tuple[Parsed, ...]
+    traceparent: str | None = None
 
 
 class Row(Struct, frozen=True):
@@ -130,7 +131,7 @@ class State:
         """Accept a request, or raise its `Problem` and change nothing. `new_ids` serves events without id."""
         trial = _Trial(self)
         answers = [
-            trial.append(parsed, parsed.event.event_id or new_id, request.source, now)
+            trial.append(parsed, parsed.event.event_id or new_id, request, now)
             for parsed, new_id in zip(request.events, new_ids, strict=True)
         ]
         trial.keep()
@@ -150,14 +151,15 @@ class _Trial:
         self._escalations: dict[str, Escalation] = {}
         self._known: dict[str, tuple[bytes, Appended]] = {}
 
-    def append(self, parsed: Parsed, event_id: str, source: Service, now: datetime) -> Appended:
+    def append(self, parsed: Parsed, event_id: str, request: Request, now: datetime) -> Appended:
+        source = request.source
         known = self._known.get(event_id) or self._state.known.get(event_id)
         if known is not None:
             if known[0] != parsed.fingerprint:
                 raise EventConflict(f"event {event_id} is known with another body")
             return msgspec.structs.replace(known[1], duplicate=True)
         guards.check_lead(parsed.event, source, self._state.lead, now)
-        event = self._placed(parsed.event, event_id, source, now)
+        event = self._placed(parsed.event, event_id, request, now)
         if event.type is E.RUN_CREATED or event.type in RUN_TRANSITIONS:
             event = self._run_event(event, parsed)
         elif event.type is E.ORDER_CREATED or event.type in ORDER_TRANSITIONS:
@@ -190,7 +192,7 @@ class _Trial:
             else:
                 state.leases[order_id] = lease
 
-    def _placed(self, event: NewEvent, event_id: str, source: Service, now: datetime) -> Event:
+    def _placed(self, event: NewEvent, event_id: str, request: Request, now: datetime) -> Event:
         return Event(
             seq=self._seq + 1,
             event_id=event_id,
@@ -201,10 +203,11 @@ class _Trial:
             run_id=event.run_id,
             order_id=event.order_id,
             unit_id=event.unit_id,
-            source=source.value,
+            source=request.source.value,
             payload=event.payload,
             prev_hash="",
             hash="",
+            traceparent=request.traceparent,
         )
 
     def _run(self, run_id: str | None) -> RunSnapshot | None:
@@ -317,6 +320,7 @@ def _body(event: Event) -> EventBody:
         unit_id=event.unit_id,
         source=event.source,
         payload=event.payload,
+        traceparent=event.traceparent,
     )
 
 

@@ -4,6 +4,7 @@ That gives throughput, total order, gap-free reads and the hash chain in one mec
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from ironclaw_ledger.append import (
     parse,
 )
 from ironclaw_ledger.checkpoints import CheckpointSigner
+from ironclaw_ledger.metrics import APPEND_SECONDS, APPENDS_WAITING, EVENTS, GROUP_EVENTS
 from ironclaw_ledger.store import Store
 
 log = structlog.get_logger()
@@ -65,20 +67,25 @@ class Appender:
             while not self._queue.empty():
                 self._refuse([self._queue.get_nowait()], Unavailable("the ledger is stopping"))
 
-    async def append(self, source: Service, events: list[NewEvent]) -> list[Appended]:
+    async def append(
+        self, source: Service, events: list[NewEvent], traceparent: str | None = None
+    ) -> list[Appended]:
         """Append events, all or none, and return where they stand once they are durable.
 
         Raises the `Problem` that refuses them, or `Unavailable` when the outcome is not known: sending the
         same events with the same ids again settles it. Events that the caller gave no id cannot be told from
         new ones, so sending those again may append them twice.
         """
-        request = Request(source=source, events=tuple(parse(event, source) for event in events))
+        parsed = tuple(parse(event, source) for event in events)
+        request = Request(source=source, events=parsed, traceparent=traceparent)
         answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
         try:
             self._queue.put_nowait(_Waiting(request, [new_id() for _ in events], answer))
         except asyncio.QueueFull:
             raise Unavailable("the ledger has more to append than it can hold; retry in a moment") from None
-        return await answer
+        APPENDS_WAITING.set(self._queue.qsize())
+        with APPEND_SECONDS.time():
+            return await answer
 
     async def _run(self) -> None:
         while True:
@@ -102,6 +109,7 @@ class Appender:
         while events < _GROUP_EVENTS_MAX and not self._queue.empty():
             group.append(self._queue.get_nowait())
             events += len(group[-1].request.events)
+        APPENDS_WAITING.set(self._queue.qsize())
         return group
 
     async def _append(self, group: list[_Waiting]) -> None:
@@ -120,6 +128,9 @@ class Appender:
                 await transaction.save(state, self._signer.due(events))
         if events:
             self._committed(events)
+            GROUP_EVENTS.observe(len(events))
+            for kind, count in Counter(event.type for event in events).items():
+                EVENTS.labels(kind).inc(count)
         for waiting, outcome in zip(group, outcomes, strict=True):
             if waiting.answer.done():
                 continue

@@ -1,6 +1,7 @@
 """Look at the whole ledger: verify the chain, export it, rebuild the snapshots."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,7 @@ from ironclaw_contracts.chain import (
     ExportLine,
     Verification,
 )
-from ironclaw_contracts.endpoints.ledger import Rebuilt
+from ironclaw_contracts.endpoints.ledger_proof import Rebuilt
 from ironclaw_ledger.append import event_from_body
 from ironclaw_ledger.checkpoints import CheckpointSigner
 from ironclaw_ledger.fold import as_text
@@ -105,8 +106,20 @@ async def rebuild(store: Store) -> Rebuilt:
             replay.runs.values(), replay.orders.values(), replay.escalations.values()
         )
     return Rebuilt(
-        events=replay.events, runs=len(replay.runs), orders=len(replay.orders), differing=differing
+        events=replay.events,
+        runs=len(replay.runs),
+        orders=len(replay.orders),
+        differing=differing,
+        state_sha256=_digest(rebuilt),
     )
+
+
+def _digest(snapshots: dict[str, str]) -> str:
+    """Return the digest of snapshots by id."""
+    digest = hashlib.sha256()
+    for key in sorted(snapshots):
+        digest.update(f"{key}\n{snapshots[key]}\n".encode())
+    return digest.hexdigest()
 
 
 def _replay(replay: Replay, rows: Iterable[Any]) -> None:

@@ -21,6 +21,10 @@ class CheckpointSigner:
         signature = self._key.sign(checkpoint_message(seq, hash_hex)).hex()
         return Checkpoint(seq=seq, hash=hash_hex, signature=signature, public_key=self.public_key)
 
+    def sign_bytes(self, message: bytes) -> str:
+        """Return the signature over a statement, in hex; what it says must begin with its own name."""
+        return self._key.sign(message).hex()
+
     def due(self, events: list[Event]) -> list[Checkpoint]:
         """Return the checkpoints that fall on these events."""
         return [self.sign(event.seq, event.hash) for event in events if event.seq % self._every == 0]

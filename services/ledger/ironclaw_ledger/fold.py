@@ -48,6 +48,7 @@ def create_run(event: Event, payload: p.RunCreated) -> RunSnapshot:
         charged_to=payload.charged_to,
         profile=payload.profile,
         replays=payload.replays,
+        traceparent=event.traceparent,
     )
 
 
@@ -116,6 +117,7 @@ def create_order(event: Event, payload: p.OrderCreated) -> OrderSnapshot:
         first_seq=event.seq,
         last_seq=event.seq,
         routing=payload.routing,
+        traceparent=event.traceparent,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from importlib.resources import files
 
 from ironclaw_chassis.database import read_migrations
@@ -10,6 +11,7 @@ from ironclaw_contracts.endpoints.ledger import Chain
 from ironclaw_contracts.enums import Service
 from ironclaw_ledger.appender import Appender
 from ironclaw_ledger.checkpoints import CheckpointSigner
+from ironclaw_ledger.metrics import read_state
 from ironclaw_ledger.reading import Reader
 from ironclaw_ledger.settings import Settings
 from ironclaw_ledger.spending import Spending
@@ -49,6 +51,10 @@ class Ledger:
     async def ping(self) -> None:
         """Raise `Unavailable` when the database is away or not migrated."""
         await self.store.check_schema(self._schema_version)
+
+    async def read_figures(self) -> None:
+        """Set the gauges that the tables know."""
+        await read_state(self.store, datetime.now(UTC))
 
     async def chain(self) -> Chain:
         """Return the head of the chain and the newest checkpoint."""

@@ -1,18 +1,18 @@
 """Answer questions about runs and orders."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 from ironclaw_contracts.endpoints import ledger as api
+from ironclaw_contracts.endpoints.ledger_proof import Mainlines, MainlinesQuery
 from ironclaw_contracts.enums import OrderPhase, Service
 from ironclaw_contracts.errors import BadRequest, LeaseLive, LeaseLost, NotFound
-from ironclaw_contracts.events import Event, EventType
+from ironclaw_contracts.events import EventType
 from ironclaw_contracts.ids import Seq
 from ironclaw_contracts.snapshots import Lead, Lease, OrderView, RunView
 from ironclaw_contracts.why import Why
-from ironclaw_ledger.replay import Replay
+from ironclaw_ledger.past import Past, as_order_view
 from ironclaw_ledger.store import Store
 from ironclaw_ledger.why import why_order, why_run
 
@@ -22,6 +22,7 @@ class Reader:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._past = Past(store)
 
     async def events(self, query: api.EventsQuery) -> api.EventPage:
         """Return a page of events after a cursor."""
@@ -31,14 +32,10 @@ class Reader:
         more = len(events) == query.limit
         return api.EventPage(events=events, next_after=events[-1].seq if more else None, head_seq=head)
 
-    async def run(self, run_id: str, at_seq: int | None) -> RunView:
-        """Return a run with its orders, now or as of a seq. Raises `NotFound`."""
-        if at_seq is not None:
-            events = await self._store.run_events(run_id, at_seq)
-            view = await asyncio.to_thread(_replayed, events, run_id)
-            if view is None:
-                raise NotFound(f"there was no run {run_id!r} at seq {at_seq}")
-            return view
+    async def run(self, run_id: str, as_of: str | None = None) -> RunView:
+        """Return a run with its orders, now or as of then. Raises `NotFound`."""
+        if as_of is not None:
+            return await self._past.run(run_id, await self._past.seq_of(as_of))
         view = await self._store.run(run_id)
         if view is None:
             raise NotFound(f"there is no run {run_id!r}")
@@ -46,12 +43,16 @@ class Reader:
 
     async def runs(self, query: api.RunsQuery) -> api.RunPage:
         """Return a page of runs."""
+        if query.as_of is not None:
+            return await self._past.runs(query, await self._past.seq_of(query.as_of))
         runs = await self._store.runs(query)
         page = runs[: query.limit]
         return api.RunPage(runs=page, next_cursor=page[-1].first_seq if len(runs) > query.limit else None)
 
-    async def order(self, order_id: str) -> OrderView:
-        """Return an order with its lease. Raises `NotFound`."""
+    async def order(self, order_id: str, as_of: str | None = None) -> OrderView:
+        """Return an order with its lease, or as of then. Raises `NotFound`."""
+        if as_of is not None:
+            return as_order_view(await self._past.order(order_id, await self._past.seq_of(as_of)))
         view = await self._store.order(order_id)
         if view is None:
             raise NotFound(f"there is no order {order_id!r}")
@@ -59,6 +60,9 @@ class Reader:
 
     async def orders(self, query: api.OrdersQuery) -> api.OrderPage:
         """Return a page of orders with their leases."""
+        if query.as_of is not None:
+            seq = await self._past.seq_of(query.as_of)
+            return await self._past.orders(query, split_phases(query.phases), seq)
         views = await self._store.orders(query, split_phases(query.phases))
         page = views[: query.limit]
         more = len(views) > query.limit
@@ -110,25 +114,26 @@ class Reader:
         """Give a lead up."""
         return api.Released(released=await self._store.release_lead(lead_id, service.value, holder))
 
-    async def why_run(self, run_id: str) -> Why:
-        """Say what a run waits for."""
-        view = await self.run(run_id, None)
+    async def mainlines(self, query: MainlinesQuery) -> Mainlines:
+        """Return where the mainlines of theaters stood."""
+        return await self._past.mainlines(query)
+
+    async def why_run(self, run_id: str, as_of: str | None = None) -> Why:
+        """Say what a run waits for, or waited for then."""
+        if as_of is not None:
+            return await self._past.why_run(run_id, await self._past.seq_of(as_of))
+        view = await self.run(run_id)
         leases = await self._store.leases([order.order_id for order in view.orders])
         return why_run(view, leases, datetime.now(UTC))
 
-    async def why_order(self, order_id: str) -> Why:
-        """Say what an order waits for."""
+    async def why_order(self, order_id: str, as_of: str | None = None) -> Why:
+        """Say what an order waits for, or waited for then."""
+        if as_of is not None:
+            return await self._past.why_order(order_id, await self._past.seq_of(as_of))
         run_id = (await self.order(order_id)).order.run_id
-        orders = {order.order_id: order for order in (await self.run(run_id, None)).orders}
+        orders = {order.order_id: order for order in (await self.run(run_id)).orders}
         leases = await self._store.leases(list(orders))
         return why_order(orders[order_id], orders, leases, datetime.now(UTC))
-
-
-def _replayed(events: list[Event], run_id: str) -> RunView | None:
-    replay = Replay()
-    for event in events:
-        replay.feed(event)
-    return replay.view(run_id)
 
 
 def split_types(types: str | None) -> list[str] | None:

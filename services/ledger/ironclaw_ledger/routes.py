@@ -3,11 +3,15 @@
 from collections.abc import AsyncIterator
 
 from ironclaw_chassis.routes import Call, Routes, StreamEvent
+from ironclaw_chassis.tracing import current_traceparent
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.chain import Verification
 from ironclaw_contracts.endpoint import Done, Nothing
 from ironclaw_contracts.endpoints import ledger as api
+from ironclaw_contracts.endpoints import ledger_proof
 from ironclaw_contracts.endpoints import ledger_spending as money
 from ironclaw_contracts.enums import Service
+from ironclaw_contracts.errors import BadRequest
 from ironclaw_contracts.events import NewEvent
 from ironclaw_contracts.snapshots import Lead, Lease, OrderView, RunView
 from ironclaw_contracts.spending import Spent, Worst
@@ -15,6 +19,7 @@ from ironclaw_contracts.why import Why
 from ironclaw_ledger import audit
 from ironclaw_ledger.parts import Ledger
 from ironclaw_ledger.reading import resume_after, split_types
+from ironclaw_ledger.slices import run_slice
 
 
 def build_routes(ledger: Ledger) -> Routes:
@@ -23,11 +28,12 @@ def build_routes(ledger: Ledger) -> Routes:
 
     @routes.serve(api.APPEND_EVENT)
     async def append_event(call: Call[NewEvent, Nothing]) -> api.Appended:
-        return (await ledger.appender.append(call.service(), [call.body]))[0]
+        return (await ledger.appender.append(call.service(), [call.body], current_traceparent()))[0]
 
     @routes.serve(api.APPEND_BATCH)
     async def append_batch(call: Call[api.Batch, Nothing]) -> api.BatchAppended:
-        return api.BatchAppended(events=await ledger.appender.append(call.service(), call.body.events))
+        events = await ledger.appender.append(call.service(), call.body.events, current_traceparent())
+        return api.BatchAppended(events=events)
 
     @routes.serve(api.LIST_EVENTS)
     async def list_events(call: Call[Nothing, api.EventsQuery]) -> api.EventPage:
@@ -44,23 +50,31 @@ def build_routes(ledger: Ledger) -> Routes:
 
     @routes.serve(api.GET_RUN)
     async def get_run(call: Call[Nothing, api.RunQuery]) -> RunView:
-        return await ledger.reader.run(call.path["run_id"], call.query.at_seq)
+        return await ledger.reader.run(call.path["run_id"], _as_of(call.query))
 
     @routes.serve(api.WHY_RUN)
-    async def why_run(call: Call[Nothing, Nothing]) -> Why:
-        return await ledger.reader.why_run(call.path["run_id"])
+    async def why_run(call: Call[Nothing, AsOfQuery]) -> Why:
+        return await ledger.reader.why_run(call.path["run_id"], call.query.as_of)
+
+    @routes.serve(ledger_proof.READ_SLICE)
+    async def read_slice(call: Call[Nothing, Nothing]) -> ledger_proof.RunSlice:
+        return await run_slice(ledger.store, ledger.signer, call.path["run_id"])
+
+    @routes.serve(ledger_proof.LIST_MAINLINES)
+    async def list_mainlines(call: Call[Nothing, ledger_proof.MainlinesQuery]) -> ledger_proof.Mainlines:
+        return await ledger.reader.mainlines(call.query)
 
     @routes.serve(api.LIST_ORDERS)
     async def list_orders(call: Call[Nothing, api.OrdersQuery]) -> api.OrderPage:
         return await ledger.reader.orders(call.query)
 
     @routes.serve(api.GET_ORDER)
-    async def get_order(call: Call[Nothing, Nothing]) -> OrderView:
-        return await ledger.reader.order(call.path["order_id"])
+    async def get_order(call: Call[Nothing, AsOfQuery]) -> OrderView:
+        return await ledger.reader.order(call.path["order_id"], call.query.as_of)
 
     @routes.serve(api.WHY_ORDER)
-    async def why_order(call: Call[Nothing, Nothing]) -> Why:
-        return await ledger.reader.why_order(call.path["order_id"])
+    async def why_order(call: Call[Nothing, AsOfQuery]) -> Why:
+        return await ledger.reader.why_order(call.path["order_id"], call.query.as_of)
 
     @routes.serve(api.RENEW_LEASE)
     async def renew_lease(call: Call[api.LeaseRenewal, Nothing]) -> Lease:
@@ -108,8 +122,15 @@ def build_routes(ledger: Ledger) -> Routes:
     async def export(_: Call[Nothing, Nothing]) -> AsyncIterator[bytes]:
         return await audit.export(ledger.store, ledger.signer)
 
-    @routes.serve(api.REBUILD)
-    async def rebuild(_: Call[Nothing, Nothing]) -> api.Rebuilt:
+    @routes.serve(ledger_proof.REBUILD)
+    async def rebuild(_: Call[Nothing, Nothing]) -> ledger_proof.Rebuilt:
         return await audit.rebuild(ledger.store)
 
     return routes
+
+
+def _as_of(query: api.RunQuery) -> str | None:
+    """Return the point that is asked for under either name. Raises `BadRequest` for two of them."""
+    if query.at_seq is not None and query.as_of is not None:
+        raise BadRequest("at_seq and as_of: give one of them")
+    return query.as_of if query.at_seq is None else str(query.at_seq)

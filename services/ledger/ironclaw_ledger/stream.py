@@ -12,6 +12,7 @@ from ironclaw_chassis.routes import StreamEvent
 from ironclaw_contracts.endpoints.ledger import EventsQuery
 from ironclaw_contracts.errors import Problem, Unavailable
 from ironclaw_contracts.events import Event
+from ironclaw_ledger.metrics import STREAMS_OPEN
 from ironclaw_ledger.store import Store
 
 log = structlog.get_logger()
@@ -75,6 +76,7 @@ class Stream:
         if self._open >= self._streams_max:
             raise Unavailable("too many event streams are open", retry_after_seconds=5)
         self._open += 1
+        STREAMS_OPEN.inc()
         try:
             if after < 0:
                 after, _ = await self._store.head()
@@ -94,6 +96,7 @@ class Stream:
                     continue
         finally:
             self._open -= 1
+            STREAMS_OPEN.dec()
 
     async def _next(self, after: int, types: list[str] | None, run_id: str | None) -> tuple[list[Event], int]:
         """Return the next events that match, and the cursor after all that was looked at."""

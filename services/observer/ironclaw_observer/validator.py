@@ -6,6 +6,7 @@ import structlog
 
 import ironclaw_git
 from ironclaw_chassis.ledger import LedgerClient
+from ironclaw_chassis.tracing import span
 from ironclaw_contracts.derived import order_event
 from ironclaw_contracts.endpoints.observer import Finding
 from ironclaw_contracts.enums import OrderPhase
@@ -29,17 +30,21 @@ class Validator:
         order = (await self._ledger.order(order_id)).order
         if order.phase is not OrderPhase.COMPLETED or order.recovery is not None or order.commit_sha is None:
             return None
-        found = await self._judge(order)
+        with span("observer.validate", parent=order.traceparent, attributes={"ironclaw.order_id": order_id}):
+            return await self._tell(order, order.commit_sha)
+
+    async def _tell(self, order: OrderSnapshot, commit: str) -> Finding:
+        order_id, found = order.order_id, await self._judge(order)
         if found.valid:
-            ready = IntegrationReady(attempt=order.attempt, commit_sha=order.commit_sha, checks=list(CHECKS))
+            ready = IntegrationReady(attempt=order.attempt, commit_sha=commit, checks=list(CHECKS))
             appended = await self._ledger.append(order_event(EventType.INTEGRATION_READY, ready, order))
-            detail = f"commit {order.commit_sha} is valid"
+            detail = f"commit {commit} is valid"
             return Finding(
                 "validation", order_id, detail, EventType.INTEGRATION_READY, {}, not appended.duplicate
             )
         reason = "; ".join(found.reasons)[:2000]
         log.warning("completed order is invalid", order_id=order_id, attempt=order.attempt, reason=reason)
-        evidence = {"commit": order.commit_sha}
+        evidence = {"commit": commit}
         required = RecoveryRequired(attempt=order.attempt, reason=reason, evidence=evidence)
         appended = await self._ledger.append(order_event(EventType.RECOVERY_REQUIRED, required, order))
         return Finding(

@@ -14,6 +14,7 @@ from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.signing import SigningSecrets
 from ironclaw_contracts.enums import Service
 from ironclaw_openclawdbot.following import Following
+from ironclaw_openclawdbot.metrics import read_nodes
 from ironclaw_openclawdbot.parts import Parts
 from ironclaw_openclawdbot.proof.routes import add_proof_routes
 from ironclaw_openclawdbot.proof.tools import proof_server
@@ -51,6 +52,7 @@ def compose(settings: Settings) -> Litestar:
         authenticator,
         lifespan=lifespan,
         checks={"database": parts.ping},
+        readings=[lambda: read_nodes(parts)],
         around=[open_to_browsers, exact_paths],
         mounts=[mcp.route],
         node=ServiceNode(Service.OPENCLAWDBOT, settings),

@@ -15,6 +15,7 @@ from ironclaw_chassis.reconciler import background, forever
 from ironclaw_contracts.enums import Service
 from ironclaw_vault.files import Files
 from ironclaw_vault.janitor import Janitor, Retention
+from ironclaw_vault.past import Past
 from ironclaw_vault.remote.grants import GrantTokens
 from ironclaw_vault.remote.routes import add_remote_routes
 from ironclaw_vault.remote.work import RemoteWork
@@ -31,6 +32,7 @@ def compose(settings: Settings) -> Litestar:
     ledger = LedgerClient(client)
     theaters = Theaters(settings.root_path, settings.allowed_root_paths)
     worktrees = Worktrees(theaters, ledger)
+    past = Past(client)
     tokens = GrantTokens(load_private_key(settings.keys / f"{Service.VAULT.value}.key"))
     remote_work = RemoteWork(theaters, ledger, tokens, settings.push_bytes_max)
     retention = Retention(settings.worktree_retention_seconds, settings.archive_retention_days)
@@ -42,7 +44,7 @@ def compose(settings: Settings) -> Litestar:
         async with client, background(tidying):
             yield
 
-    routes = build_routes(theaters, worktrees, Files(theaters), Salvages(theaters, ledger))
+    routes = build_routes(theaters, worktrees, Files(theaters, past), Salvages(theaters, ledger), past)
     add_remote_routes(routes, remote_work)
     return create_app(
         routes,

@@ -3,16 +3,21 @@
 from pathlib import PurePosixPath
 
 from ironclaw_chassis.routes import Call, FileAnswer, Routes
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import vault as api
+from ironclaw_contracts.endpoints import vault_proof
 from ironclaw_contracts.enums import Service
 from ironclaw_vault.files import Files
+from ironclaw_vault.past import Past
 from ironclaw_vault.salvage import Salvages
 from ironclaw_vault.theaters import Theaters
 from ironclaw_vault.worktrees import Worktrees
 
 
-def build_routes(theaters: Theaters, worktrees: Worktrees, files: Files, salvages: Salvages) -> Routes:
+def build_routes(
+    theaters: Theaters, worktrees: Worktrees, files: Files, salvages: Salvages, past: Past
+) -> Routes:
     """Return the vault's routes."""
     routes = Routes(Service.VAULT)
 
@@ -21,12 +26,15 @@ def build_routes(theaters: Theaters, worktrees: Worktrees, files: Files, salvage
         return await theaters.open(call.body)
 
     @routes.serve(api.LIST_THEATERS)
-    async def list_theaters(_: Call[Nothing, Nothing]) -> api.Theaters:
-        return await theaters.listed()
+    async def list_theaters(call: Call[Nothing, AsOfQuery]) -> api.Theaters:
+        as_of = call.query.as_of
+        return await theaters.listed(await past.heads(as_of) if as_of is not None else None)
 
     @routes.serve(api.GET_THEATER)
-    async def get_theater(call: Call[Nothing, Nothing]) -> api.Theater:
-        return await theaters.describe(call.path["theater_id"])
+    async def get_theater(call: Call[Nothing, AsOfQuery]) -> api.Theater:
+        theater_id, as_of = call.path["theater_id"], call.query.as_of
+        head = await past.head(theater_id, as_of) if as_of is not None else None
+        return await theaters.describe(theater_id, head)
 
     @routes.serve(api.LIST_FILES)
     async def list_files(call: Call[Nothing, api.FilesQuery]) -> api.TheaterFiles:
@@ -36,6 +44,10 @@ def build_routes(theaters: Theaters, worktrees: Worktrees, files: Files, salvage
     async def read_file(call: Call[Nothing, api.FileQuery]) -> FileAnswer:
         content = await files.read(call.path["theater_id"], call.query)
         return FileAnswer(content=content, name=PurePosixPath(call.query.path).name)
+
+    @routes.serve(vault_proof.READ_OBJECTS)
+    async def read_objects(call: Call[vault_proof.ObjectsRequest, Nothing]) -> vault_proof.GitObjects:
+        return await files.objects(call.path["theater_id"], call.body)
 
     @routes.serve(api.READ_LOG)
     async def read_log(call: Call[Nothing, api.LogQuery]) -> api.TheaterLog:

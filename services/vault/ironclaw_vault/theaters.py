@@ -59,26 +59,28 @@ class Theaters:
                 await self._create(places, request)
         return await self.describe(request.theater_id)
 
-    async def describe(self, theater_id: str) -> api.Theater:
-        """Return a theater with its mainline's head. Raises `NotFound`."""
+    async def describe(self, theater_id: str, head: str | None = None) -> api.Theater:
+        """Return a theater with its mainline's head, or an earlier one. Raises `NotFound`."""
         record, repository = await self._load(theater_id)
         return api.Theater(
             theater_id=record.theater_id,
             repo_path=record.repo_path,
             mainline=record.mainline,
-            head=await repository.mainline_head(),
+            head=head or await repository.mainline_head(),
             owned=record.owned,
             worktrees_path=str(self.places(theater_id).worktrees),
         )
 
-    async def listed(self) -> api.Theaters:
-        """Return every theater, by id."""
+    async def listed(self, heads: dict[str, str] | None = None) -> api.Theaters:
+        """Return every theater, by id; those of `heads` alone, with these, where they are given."""
         folder = self.root / "theaters"
         names = (
             sorted(f.name for f in folder.iterdir() if (f / "theater.json").exists())
             if folder.exists()
             else []
         )
+        if heads is not None:
+            return api.Theaters([await self.describe(n, heads[n]) for n in names if n in heads])
         return api.Theaters(theaters=[await self.describe(name) for name in names])
 
     async def repository(self, theater_id: str) -> Repository:

@@ -15,6 +15,7 @@ from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import background
 from ironclaw_contracts.enums import Service
+from ironclaw_worker.agent.loop import AgentExecutor
 from ironclaw_worker.command import CommandExecutor
 from ironclaw_worker.consumer import Consumer
 from ironclaw_worker.executor import Executor, ModelExecutor, OfflineExecutor
@@ -22,7 +23,7 @@ from ironclaw_worker.lease import LeaseKeeper
 from ironclaw_worker.routes import build_routes
 from ironclaw_worker.settings import Settings
 from ironclaw_worker.unit import Unit
-from ironclaw_worker.workbench import Toolbox, Workbench, find_sandbox
+from ironclaw_worker.workbench import ModelEndpoint, Toolbox, Workbench, find_sandbox
 from ironclaw_worker.workspace import FetchedWorkspace, SharedWorkspace
 
 
@@ -38,7 +39,13 @@ def compose(settings: Settings) -> Litestar:
         settings.silence_seconds,
     )
     found = find_sandbox(settings.sandbox)
-    workbench = Workbench(client, found, Toolbox(settings.tool_folders))
+    endpoint = ModelEndpoint(
+        settings.model_base_url,
+        settings.model_name,
+        settings.model_api_key,
+        frozenset(name.strip() for name in settings.model_commands.split(",") if name.strip()),
+    )
+    workbench = Workbench(client, found, Toolbox(settings.tool_folders), endpoint)
     fetched = (
         FetchedWorkspace(client, addresses, settings.worktrees_path)
         if settings.worktrees == "fetched"
@@ -47,7 +54,7 @@ def compose(settings: Settings) -> Litestar:
     unit = Unit(
         LedgerClient(client),
         executor,
-        [CommandExecutor(workbench)],
+        [CommandExecutor(workbench), AgentExecutor(model, settings.model_name, workbench)],
         leases,
         fetched or SharedWorkspace(),
         lease_seconds=settings.lease_seconds,

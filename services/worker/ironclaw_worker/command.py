@@ -54,11 +54,11 @@ class CommandExecutor:
             raise
         succeeded = run.exit_code is not None and run.exit_code in inputs.accept
         record.add(call, outcome="done" if succeeded else "failed", run=run)
-        line = " ".join(shlex.join(inputs.argv).split())[:_LINE_CHARS]
         if not succeeded:
+            line = " ".join(shlex.join(inputs.argv).split())[:_LINE_CHARS]
             raise WorkFailed(Cause.TASK, f"{line}: {how_it_ended(run)}")
         return TreeWork(
-            summary=f"{line} (exit code {run.exit_code}, {run.wall_seconds:.1f} s)",
+            summary=f"{inputs.argv[0]} (exit code {run.exit_code}, {run.wall_seconds:.1f} s)",
             claims=Claims(commands=[inputs.argv]),
         )
 

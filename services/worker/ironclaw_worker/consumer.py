@@ -8,6 +8,7 @@ import structlog
 from arq.worker import Retry, Worker, func
 
 from ironclaw_chassis.queue import JOB_FUNCTION, deserialize_job, redis_settings, serialize_job
+from ironclaw_chassis.tracing import span
 from ironclaw_contracts.errors import NotFound, Unavailable
 from ironclaw_contracts.jobs import QUEUE_NAME, JobMessage
 from ironclaw_worker.unit import Unit
@@ -87,8 +88,10 @@ class Consumer:
             log.error("not a job", reason=str(error))
             return
         self.at_work += 1
+        about = {"ironclaw.order_id": job.order_id, "ironclaw.attempt": job.attempt}
         try:
-            await self._unit.execute(job)
+            with span("worker.execute", "consumer", parent=job.traceparent, attributes=about):
+                await self._unit.execute(job)
         except Unavailable as error:
             log.warning("job put back", order_id=job.order_id, reason=error.message)
             raise Retry(defer=1) from error

@@ -42,13 +42,17 @@ class WorkFailed(Exception):
 
 
 class Assignment(Struct, frozen=True):
-    """One attempt at an order, in its worktree. `progressed` is called when the unit got on."""
+    """One attempt at an order, in its worktree. `progressed` is called when the unit got on.
+
+    `lost_attempt` is the one before, when it ended for no fault of the task: its work may be gone on with.
+    """
 
     order: Order
     attempt: int
     unit_id: str
     worktree: Path
     base_commit: str
+    lost_attempt: int | None
     progressed: Callable[[], None]
 
     def payer(self) -> Payer:

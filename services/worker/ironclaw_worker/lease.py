@@ -19,6 +19,7 @@ from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.endpoints.ledger import LeaseRenewal
 from ironclaw_contracts.errors import Conflict, Problem
+from ironclaw_worker.metrics import RENEWALS
 
 log = structlog.get_logger()
 
@@ -125,8 +126,11 @@ class LeaseKeeper:
     async def _renew(self, ledger: LedgerClient, hold: Hold) -> None:
         try:
             await ledger.renew(hold.order_id, hold.renewal())
+            RENEWALS.labels("renewed").inc()
         except Conflict as error:
+            RENEWALS.labels("taken").inc()
             log.warning("lease taken", order_id=hold.order_id, reason=error.message)
             hold.taken()
         except Problem as error:
+            RENEWALS.labels("failed").inc()
             log.warning("lease not renewed", order_id=hold.order_id, reason=error.message)

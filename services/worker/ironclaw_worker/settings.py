@@ -22,9 +22,11 @@ from ironclaw_chassis.settings import ServiceSettings
 class Settings(ServiceSettings, frozen=True, kw_only=True):
     """What the worker reads from the environment; the table is in docs/settings.md.
 
-    `tools` are folders, separated by commas, whose programs commands may find. `worktrees` says where units
-    work: in the vault's own, which this machine then shares, or in ones that they fetch from the vault over
-    HTTP and push back.
+    `tools` are folders, separated by commas, whose programs commands may find;
+    `model_commands` are names of programs that get the model's address and key.
+
+    `worktrees` says where units work: in the vault's own, which this machine then shares, or in ones that
+    they fetch from the vault over HTTP and push back.
     """
 
     redis_url: Secret = Secret("redis://127.0.0.1:6379")
@@ -35,6 +37,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     silence_seconds: Annotated[float, Meta(gt=1)] = 30.0
     sandbox: str = "auto"
     tools: str = ""
+    model_commands: str = ""
     model_base_url: str = DEFAULT_BASE_URL
     model_name: str = DEFAULT_MODEL
     model_api_key: Secret = Secret("")

@@ -23,6 +23,7 @@ from ironclaw_worker.drill import DrillExecutor, Vanished
 from ironclaw_worker.executor import Assignment, Executor, TreeExecutor, WorkFailed
 from ironclaw_worker.lease import Hold, LeaseKeeper, LeaseTaken
 from ironclaw_worker.material import BadMaterial
+from ironclaw_worker.metrics import ATTEMPT_SECONDS, ATTEMPTS, UNITS_BUSY
 from ironclaw_worker.report import completion_events, unit_event
 from ironclaw_worker.workspace import Place, Workspace
 
@@ -71,9 +72,11 @@ class Unit:
             return
         renewal = LeaseRenewal(attempt=job.attempt, unit_id=unit_id, lease_seconds=self._lease_seconds)
         try:
-            async with self._leases.held(job.order_id, renewal) as hold:
-                events = await self._work(snapshot, job, unit_id, hold)
-                await self._report(events)
+            with UNITS_BUSY.track_inprogress():
+                async with self._leases.held(job.order_id, renewal) as hold:
+                    with ATTEMPT_SECONDS.labels(self._executor_name(order)).time():
+                        events = await self._work(snapshot, job, unit_id, hold)
+                    await self._report(events)
         except Vanished:
             log.warning("vanished, as the drill asks", order_id=job.order_id, attempt=job.attempt)
         except LeaseTaken:
@@ -109,7 +112,9 @@ class Unit:
         place: Place | None = None
         try:
             async with asyncio.timeout(seconds), self._workspace.opened(job, unit_id) as place:
-                return await self._deliver(snapshot, job, unit_id, hold, place)
+                delivered = await self._deliver(snapshot, job, unit_id, hold, place)
+            ATTEMPTS.labels(self._executor_name(order), "completed").inc()
+            return delivered
         except TimeoutError:
             cause, reason = Cause.TASK, f"the budget of {seconds} s is spent"
         except (ModelError, WorkFailed) as error:
@@ -121,6 +126,7 @@ class Unit:
         except (ironclaw_git.GitError, OSError) as error:
             standing = place is not None and await asyncio.to_thread(place.path.is_dir)
             cause, reason = cause_of(error, worktree_stands=standing), f"{type(error).__name__}: {error}"
+        ATTEMPTS.labels(self._executor_name(order), cause).inc()
         log.warning(
             "attempt failed", order_id=order.order_id, attempt=job.attempt, cause=cause, reason=reason
         )
@@ -136,6 +142,7 @@ class Unit:
             unit_id=unit_id,
             worktree=place.path,
             base_commit=order.worktree.base_commit if order.worktree else "",
+            lost_attempt=_lost_attempt(order),
             progressed=hold.progressed,
         )
         changing = self._tree_executors.get(order.order.type)
@@ -175,3 +182,8 @@ class Unit:
         self, kind: EventType, payload: OrderClaimed | OrderStarted | OrderFailed, order: Order, unit_id: str
     ) -> NewEvent:
         return unit_event(kind, payload, order, unit_id, garrison_id=self._garrison_id)
+
+
+def _lost_attempt(order: OrderSnapshot) -> int | None:
+    last = order.history[-1] if order.history else None
+    return last.attempt if last is not None and last.cause is not Cause.TASK else None

@@ -9,6 +9,7 @@ import structlog
 from msgspec import Struct
 
 from ironclaw_chassis.client import ServiceClient
+from ironclaw_chassis.secret import Secret
 from ironclaw_chassis.settings import SettingsError
 from ironclaw_contracts.artifacts import ToolPolicy
 from ironclaw_contracts.commands import POLICY_FILE, TheaterPolicy, parse_policy, refusal
@@ -53,6 +54,34 @@ class Toolbox:
         )
 
 
+class ModelEndpoint(Struct, frozen=True):
+    """The provider as agent CLIs are told of it; only programs in `commands` are.
+
+    Their calls are their own: nothing of them is reserved, and the key is in their hands.
+    """
+
+    base_url: str
+    model: str
+    api_key: Secret
+    commands: frozenset[str] = frozenset()
+
+    def environment_of(self, program: str) -> dict[str, str]:
+        """Return the variables that a program gets; none for one that is not named."""
+        if program not in self.commands:
+            return {}
+        return {
+            "OPENAI_API_KEY": self.api_key.reveal(),
+            "OPENAI_BASE_URL": self.base_url,
+            "OPENAI_API_BASE": self.base_url,
+            "OPENAI_MODEL": self.model,
+        }
+
+    def redacted(self, text: str) -> str:
+        """Return a text without the key: what a command printed is committed, and goes to models."""
+        key = self.api_key.reveal()
+        return text.replace(key, "***") if key else text
+
+
 class Found(Struct, frozen=True):
     """The sandbox of this machine, or why commands are refused."""
 
@@ -86,10 +115,13 @@ def find_sandbox(value: str) -> Found:
 class Workbench:
     """Runs commands for units. Without a sandbox it refuses them, and says why."""
 
-    def __init__(self, client: ServiceClient, found: Found, toolbox: Toolbox) -> None:
+    def __init__(
+        self, client: ServiceClient, found: Found, toolbox: Toolbox, endpoint: ModelEndpoint
+    ) -> None:
         self._client = client
         self._found = found
         self._toolbox = toolbox
+        self._endpoint = endpoint
 
     async def policy(self, theater_id: str) -> TheaterPolicy:
         """Return the policy on the theater's mainline. Raises `WorkFailed` when it cannot be read as one."""
@@ -112,7 +144,6 @@ class Workbench:
         tools: ToolPolicy,
         wall_seconds: float,
         folder: str = ".",
-        environment: dict[str, str] | None = None,
     ) -> Run:
         """Run a command that the theater allows, and return how it ended.
 
@@ -129,7 +160,7 @@ class Workbench:
             argv=tuple(argv),
             folder=folder,
             search_path=self._toolbox.search_path,
-            environment=environment or {},
+            environment=self._endpoint.environment_of(argv[0]),
         )
         allowed = Policy(
             worktree=worktree,
@@ -143,7 +174,7 @@ class Workbench:
         except BadPolicy as error:
             raise WorkFailed(Cause.TASK, error.message) from error
         log.info("command ended", program=argv[0], ended=outcome.ended, exit_code=outcome.exit_code)
-        return _recorded(argv, outcome)
+        return _recorded(argv, outcome, self._endpoint)
 
 
 def now() -> datetime:
@@ -151,17 +182,18 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _recorded(argv: list[str], outcome: Outcome) -> Run:
+def _recorded(argv: list[str], outcome: Outcome, endpoint: ModelEndpoint) -> Run:
     usage = outcome.usage
+    said = _text(outcome.stderr)
+    if outcome.ended is not Ended.EXITED:
+        said = f"{said.rstrip()}\n({outcome.reason})".lstrip()
     return Run(
         argv=argv,
         ended=outcome.ended,
         tier=outcome.tier,
         exit_code=outcome.exit_code,
-        stdout=_text(outcome.stdout),
-        stderr=_text(outcome.stderr)
-        if outcome.ended is Ended.EXITED
-        else _with(outcome.stderr, outcome.reason),
+        stdout=endpoint.redacted(_text(outcome.stdout)),
+        stderr=endpoint.redacted(said),
         stdout_truncated=outcome.stdout_truncated,
         stderr_truncated=outcome.stderr_truncated,
         wall_seconds=round(usage.wall_seconds, 3),
@@ -174,7 +206,3 @@ def _recorded(argv: list[str], outcome: Outcome) -> Run:
 
 def _text(output: bytes) -> str:
     return tail(output.decode("utf-8", "replace").replace("\x00", "\ufffd"))
-
-
-def _with(stderr: bytes, reason: str) -> str:
-    return f"{_text(stderr).rstrip()}\n({reason})".lstrip()

@@ -19,7 +19,12 @@ def idle_fleet(
 ) -> Iterator[FleetUnderTest]:
     """A fleet whose workers are stopped. Its gates find pytest in the environment of the tests."""
     asyncio.run(ensure_database(postgres_url))
-    environ = {"IRONCLAW_INTEGRATION_TOOLCHAIN": sys.prefix, "IRONCLAW_INTEGRATION_SWEEP_SECONDS": "1"}
+    environ = {
+        "IRONCLAW_INTEGRATION_PUSH": f"pushed={tmp_path_factory.getbasetemp()}/remote.git",
+        "IRONCLAW_INTEGRATION_TOOLS": sys.prefix,
+        "IRONCLAW_INTEGRATION_SWEEP_SECONDS": "1",
+        "IRONCLAW_INTEGRATION_WEATHER_SECONDS": "2",
+    }
     allowed = ("--allow", str(tmp_path_factory.getbasetemp()))
     home = open_root / tmp_path_factory.mktemp("merging").name
     with FleetUnderTest.started(home, environ, allowed) as running:

@@ -1,8 +1,6 @@
 """The merge queue under a load of good, bad and conflicting work at once."""
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 from ironclaw_contracts.artifacts import Constraints
@@ -12,21 +10,21 @@ from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.events import EventType
 from tests.support.fleet import FleetUnderTest
 from tests.support.git import git
-from tests.support.suites import GATES, PACKAGE, edit, events_of, open_theater, order_work
+from tests.support.suites import (
+    GATES,
+    PACKAGE,
+    edit,
+    events_of,
+    open_theater,
+    order_work,
+    suite_passes,
+)
 from tests.support.units import scripted_units
 from tests.support.waiting import ended, until
 
 _GOOD = [{f"src/tally/part_{n}.py": f"def value():\n    return {n + 1} - 1\n"} for n in range(24)]
 _BAD = [{f"src/tally/part_{n}.py": "def value():\n    return 0\n"} for n in (24, 25, 26)]
 _SAME = [{"shared.txt": f"version {n}\n"} for n in range(3)]
-
-
-def suite_passes(repository: Path, commit: str, folder: Path) -> bool:
-    """Run the repository's own suite on one commit, outside of any fleet."""
-    git(repository, "worktree", "add", "-q", "--detach", str(folder), commit)
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q"], cwd=folder, capture_output=True, text=True)
-    git(repository, "worktree", "remove", "--force", str(folder))
-    return done.returncode == 0 and "30 passed" in done.stdout
 
 
 async def test_given_thirty_orders_at_once_when_three_break_tests_and_two_conflict_then_the_rest_is_merged(
@@ -73,3 +71,14 @@ async def test_given_thirty_orders_at_once_when_three_break_tests_and_two_confli
     landed = [order.merge_commit for order in ends if order.phase is OrderPhase.INTEGRATED]
     for commit in landed:
         git(repository, "merge-base", "--is-ancestor", str(commit), "main")
+
+
+def test_given_a_priority_when_chatting_then_every_order_of_the_run_has_it(
+    idle_fleet: FleetUnderTest,
+) -> None:
+    run_id = idle_fleet.cli_json("chat", "Draft a note", "--priority", "7", "--detach")["run_id"]
+    for _ in range(100):
+        orders = idle_fleet.cli_json("run", run_id)["orders"]
+        if orders:
+            break
+    assert [order["order"]["constraints"]["priority"] for order in orders] == [7]

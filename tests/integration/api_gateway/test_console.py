@@ -14,7 +14,13 @@ from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import Role
 from tests.support.fleet import FleetUnderTest
 
-OPERATORS_ONLY = ("/console/watch", "/console/command-center", "/console/ledger", "/console/ledger/verify")
+OPERATORS_ONLY = (
+    "/console/watch",
+    "/console/policy",
+    "/console/command-center",
+    "/console/ledger",
+    "/console/ledger/verify",
+)
 FOR_ALL = ("/", "/console/runs", "/console/theaters", "/console/help")
 
 

@@ -98,6 +98,11 @@ async def test_given_no_other_service_when_each_endpoint_is_called_then_503_with
         b' "public_key_ref": "did:key:z"}',
         api.EMIT_MILESTONE: b'{"scope": "s", "claim": "c"}',
         api.OPEN_THEATER: b'{"theater_id": "t"}',
+        api.DECIDE: b'{"approved": true}',
+        api.GIVE_FEEDBACK: b'{"verdict": "accept"}',
+        api.REPLAY_RUN: b'{"profile": "p"}',
+        api.PROMOTE_POLICY: b'{"version": 1}',
+        api.ROLL_BACK_POLICY: b"{}",
         api.INTEGRATE: b'{"theater_id": "t", "order_id": "o"}',
     }
     async with site.gateway(), aiohttp.ClientSession() as session:

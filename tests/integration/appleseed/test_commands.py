@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.appleseed import CASE, appleseed, copy_samples, lines, make_workspace, sample
+from tests.support.appleseed import CASE, SAMPLES, appleseed, copy_samples, lines, make_workspace, sample
 
 INSPECT = "python3 -m appleseed_evolution.cli inspect --config demo/appleseed.toml --write-report"
 REPORT = r"""python3 -m appleseed_evolution.cli report \
@@ -123,6 +124,25 @@ def test_given_the_samples_when_the_contracts_commands_run_then_each_does_what_i
     }
 
 
+def test_given_the_page_when_its_commands_run_in_order_then_each_works(here: Path) -> None:
+    page = (SAMPLES.parent / "docs" / "appleseed.md").read_text()
+    commands = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+        for line in block.splitlines()
+        if not line.startswith("appleseed serve")
+    ]
+    assert len(commands) == 13
+    for command in commands:
+        # The server has tests of its own; what the page posts to it goes in by the command line here.
+        posted = re.search(r"-d @(\S+)", command)
+        shell(f"appleseed ingest --file {posted[1]}" if posted else command, here)
+    stands = json.loads(shell("appleseed resume", here))
+    assert stands["last_promotion"]["applied_proposals"] == ["prompt-code_review"]
+    original = json.loads((SAMPLES / "skills" / "code_review.json").read_text())
+    assert json.loads((here / "demo" / "skills" / "code_review.json").read_text()) == original
+
+
 def test_given_each_sample_payload_when_ingested_verbatim_then_it_is_recorded(here: Path) -> None:
     for name, counts in (("sample_event.json", (1, 1)), ("sample_batch.json", (2, 1))):
         said = shell(
@@ -231,6 +251,18 @@ def test_given_the_worked_case_when_the_operator_goes_all_the_way_then_each_step
     for name in ("operator_review", "promotion_artifact", "workflow_resume", "evolution_report"):
         assert report(case, f"latest_{name}.json")
     assert (case / "state" / "reports" / "latest_operator_review.md").read_text().startswith("# Governance")
+
+
+def test_given_another_folder_when_the_operator_comes_back_then_everything_is_found_again(
+    case: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    run(case, "evolve")
+    run(case, "promote", "--dry-run")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    stands = json.loads(appleseed("resume", "--config", str(case / "appleseed.toml"), cwd=elsewhere))
+    assert stands["recoverable"]
+    applied = json.loads(shell(stands["resume_commands"]["promote_resume_last"], elsewhere))
+    assert applied["summary"]["applied_proposals"] == 1
 
 
 def test_given_a_report_edited_by_hand_when_promoted_then_nothing_is(case: Path) -> None:

@@ -1,5 +1,6 @@
 """A fleet with a model that fails for one profile, and learning that looks often."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,15 @@ import pytest
 from tests.support.fleet import FleetUnderTest
 from tests.support.model_server import ModelServer
 
-GOOD, BAD = "test/good", "test/bad"
+GOOD, BAD, SLOW = "test/good", "test/bad", "take your time"
 
 
 def script(request: dict[str, Any]) -> tuple[int, str]:
     """The bad model answers nothing that can be used."""
     if "You plan work" in request["messages"][0]["content"]:
         return 200, '{"tasks": [{"title": "Write", "objective": "Write it"}]}'
+    if SLOW in request["messages"][-1]["content"]:
+        time.sleep(4)
     return (400, "cannot do this") if request["model"] == BAD else (200, "# A text")
 
 

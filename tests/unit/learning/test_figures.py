@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ironclaw_learning.intervals import Z, wilson
@@ -12,7 +12,11 @@ from ironclaw_learning.offpolicy import doubly_robust, inverse_propensity, mean,
 from ironclaw_learning.sketch import add, quantile
 from ironclaw_learning.thompson import chances_best, with_floor
 
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""A busy machine is no failure."""
 
+
+@UNTIMED
 @given(
     st.lists(st.floats(0.001, 600_000), min_size=1, max_size=200), st.sampled_from([0.0, 0.5, 0.9, 0.99, 1.0])
 )
@@ -56,6 +60,7 @@ def test_given_posteriors_when_the_chance_to_be_best_is_integrated_then_draws_ag
         assert chances[name] == pytest.approx(won / 20_000, abs=0.02)
 
 
+@UNTIMED
 @given(st.integers(1, 12), st.floats(0, 0.2), st.data())
 def test_given_chances_when_floored_then_shares_sum_to_one_and_nobody_starves(
     count: int, floor: float, data: st.DataObject

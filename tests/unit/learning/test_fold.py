@@ -1,9 +1,10 @@
 """What each kind of end says about a profile, and what says nothing."""
 
 import pytest
+from msgspec.structs import replace
 
 from ironclaw_contracts import payloads as p
-from ironclaw_contracts.artifacts import ModelUse, Order, Profile
+from ironclaw_contracts.artifacts import Effort, ModelUse, Order, Profile
 from ironclaw_contracts.drills import DRILL
 from ironclaw_contracts.enums import Cause
 from ironclaw_contracts.events import EventType as E
@@ -72,7 +73,11 @@ def test_given_attempts_gates_and_reports_when_folded_then_retries_failures_toke
     model = ModelUse(provider="p", name="m", tokens_in=10, tokens_out=3)
     report = p.AarWritten(path="aar.json", sha256="0" * 64, status="completed", summary="s", model=model)
     fleet.append(E.AAR_WRITTEN, report, "o")
-    refused = p.IntegrationFailed(reason="x", gates=[p.GateResult(gate="tests", verdict="failed")])
+    gates = [
+        p.GateResult(gate="tests", verdict="failed"),
+        p.GateResult(gate="report", verdict="failed", mismatches=["tests_passed", "command"]),
+    ]
+    refused = p.IntegrationFailed(reason="x", gates=gates)
     fleet.append(E.INTEGRATION_FAILED, refused, "o")
     fleet.append(E.INTEGRATION_FAILED, p.IntegrationFailed(reason="conflict", conflicts=["a"]), "o")
     fleet.append(E.ORDER_REISSUED, p.OrderReissued(attempt=2, reason="x"), "o")
@@ -84,12 +89,13 @@ def test_given_attempts_gates_and_reports_when_folded_then_retries_failures_toke
         path="/w",
         branch="b",
         base_commit=SHA,
-        report=report,
+        report=replace(report, effort=Effort(tokens_in=100, tokens_out=40, cost_microusd=7)),
     )
     fleet.append(E.ORDER_ADOPTED, adopted, "o")
     fleet.append(*MERGED, "o")
     found = figures(cell(fleet))
-    assert (found.retries, found.gate_failures, found.tokens_in, found.tokens_out) == (1, 1, 20, 6)
+    assert (found.retries, found.gate_failures, found.mismatches) == (1, 1, 1)
+    assert (found.tokens_in, found.tokens_out, found.cost_microusd) == (110, 43, 7)
     assert found.latency_seconds is not None  # started at 2 s, merged at 8 s
     assert found.latency_seconds.p50 == pytest.approx(6, rel=0.0101)
 

@@ -12,7 +12,7 @@ from appleseed_evolution.cli.output import show_text
 from appleseed_evolution.config import DEFAULT_PATH, make_config
 
 
-def init(path: Path | None = None, *, config: Path = DEFAULT_PATH, overwrite: Flag = False) -> None:
+def init(path: Path | None = None, /, *, config: Path = DEFAULT_PATH, overwrite: Flag = False) -> None:
     """Write the standard configuration.
 
     Parameters
@@ -29,7 +29,7 @@ def init(path: Path | None = None, *, config: Path = DEFAULT_PATH, overwrite: Fl
     show_text(f"wrote {target}\n")
 
 
-def skills(action: Literal["list"], *, place: Place = PLACE) -> None:
+def skills(action: Literal["list"], /, *, place: Place = PLACE) -> None:
     """List the skills: id, name and tags, separated by tabs.
 
     Parameters

@@ -27,7 +27,7 @@ def create_app(workspace: Workspace, *, api_key: Secret | None) -> Litestar:
     """Return the application: the surface, and errors in the form that field clients read."""
     return Litestar(
         route_handlers=route_handlers(Surface(workspace, api_key=api_key)),
-        middleware=[request_context],
+        middleware=[request_context(Service.LEARNING)],
         exception_handlers={Exception: _render},
         openapi_config=None,
         logging_config=None,

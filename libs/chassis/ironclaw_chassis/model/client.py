@@ -1,6 +1,7 @@
 """Ask a model: bounded at once, retried, paid for, recorded or replayed."""
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,10 +11,12 @@ import structlog
 from ironclaw_chassis.model.cassette import Cassette
 from ironclaw_chassis.model.errors import ModelError
 from ironclaw_chassis.model.messages import Message, ModelRequest, Reply
+from ironclaw_chassis.model.metrics import MODEL_COST, MODEL_SECONDS, MODEL_TOKENS
 from ironclaw_chassis.model.payer import Payer, Purse
 from ironclaw_chassis.model.prices import Price, Prices
 from ironclaw_chassis.model.streaming import stream_reply
 from ironclaw_chassis.secret import Secret
+from ironclaw_chassis.tracing import span
 from ironclaw_contracts.enums import Cause
 
 if TYPE_CHECKING:
@@ -108,7 +111,7 @@ class ModelClient:
             # What is not known to have cost less is charged as reserved, a cancelled call too.
             spent = (tokens_in + tokens_out, worst or 0)
             try:
-                reply = await self._once(request, timeout_seconds)
+                reply = await self._measured(request, timeout_seconds)
                 if reply.counted:
                     cost = _cost(price, reply.tokens_in, reply.tokens_out) or 0
                     reply = msgspec.structs.replace(reply, cost_microusd=cost)
@@ -121,7 +124,27 @@ class ModelClient:
                 spent = spent if error.billed else (0, 0)
                 raise
             finally:
+                MODEL_COST.labels(request.model).inc(spent[1] / 1_000_000)
                 await asyncio.shield(self._purse.settle(reservation, *spent))
+        MODEL_TOKENS.labels(request.model, "in").inc(reply.tokens_in)
+        MODEL_TOKENS.labels(request.model, "out").inc(reply.tokens_out)
+        return reply
+
+    async def _measured(self, request: ModelRequest, timeout_seconds: float) -> Reply:
+        about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": request.model}
+        started, outcome = time.perf_counter(), "cancelled"
+        with span(f"chat {request.model}", "client", attributes=about) as traced:
+            try:
+                reply = await self._once(request, timeout_seconds)
+                outcome = "ok"
+            except ModelError as error:
+                outcome = error.cause.value
+                raise
+            finally:
+                MODEL_SECONDS.labels(request.model, outcome).observe(time.perf_counter() - started)
+            if reply.counted:
+                traced.set("gen_ai.usage.input_tokens", reply.tokens_in)
+                traced.set("gen_ai.usage.output_tokens", reply.tokens_out)
         return reply
 
     async def _once(self, request: ModelRequest, timeout_seconds: float) -> Reply:

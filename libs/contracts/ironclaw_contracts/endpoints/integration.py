@@ -1,7 +1,7 @@
 """The integration service's endpoints (seed 3.7)."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
@@ -83,6 +83,44 @@ class ReportFigure(Struct, frozen=True, kw_only=True):
 
 class ReportFigures(Struct, frozen=True):
     figures: list[ReportFigure]
+
+
+Sky = Literal["clear", "soft", "hot"]
+"""How branches meet: nothing in common, the same files merged cleanly, or a conflict."""
+
+
+class BranchWeather(Struct, frozen=True, kw_only=True):
+    """How an order's branch, at `head`, meets the mainline; `paths` are those in common or in conflict."""
+
+    order_id: str
+    attempt: int
+    head: str
+    state: Sky
+    paths: list[str]
+
+
+class PairWeather(Struct, frozen=True, kw_only=True):
+    """Two branches that meet; `first` is of the older order, which is merged first."""
+
+    first: str
+    second: str
+    state: Sky
+    paths: list[str]
+
+
+class Weather(Struct, frozen=True, kw_only=True):
+    """The branches in flight of a theater, `pairs` those that are not clear.
+
+    `tried` counts the merges that were tried for this answer; what has not moved is remembered.
+    """
+
+    theater_id: str
+    head: str
+    state: Sky
+    branches: list[BranchWeather]
+    pairs: list[PairWeather]
+    pairs_clear: int
+    tried: int
 
 
 class Decision(Struct, frozen=True, kw_only=True):
@@ -188,4 +226,25 @@ REPORT_FIGURES = Endpoint(
     answer=ReportFigures,
     callers=frozenset({Service.API_GATEWAY, Service.LEARNING}),
 )
-ENDPOINTS = (INTEGRATE, TRY_MERGE, SHOW_GATES, PROVE_GATES, READ_OUTPUT, DECIDE, REPORT_FIGURES)
+GET_WEATHER = Endpoint(
+    service=Service.INTEGRATION,
+    name="get_weather",
+    method="GET",
+    path="/theaters/{theater_id}/weather",
+    summary="Which branches in flight will get in each other's way.",
+    body=Nothing,
+    query=Nothing,
+    answer=Weather,
+    callers=frozenset({Service.API_GATEWAY}),
+    timeout_seconds=60.0,
+)
+ENDPOINTS = (
+    INTEGRATE,
+    TRY_MERGE,
+    SHOW_GATES,
+    PROVE_GATES,
+    READ_OUTPUT,
+    DECIDE,
+    REPORT_FIGURES,
+    GET_WEATHER,
+)

@@ -6,6 +6,7 @@ from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import Line
 from ironclaw_contracts.endpoint import Endpoint, Nothing
+from ironclaw_contracts.endpoints.learning_appleseed import GIVE_FEEDBACK, INGEST_EVENTS, ROUTE_TASK
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.ids import Seq, Sha256
 from ironclaw_contracts.policy import (
@@ -164,4 +165,13 @@ RECORD_FEEDBACK = Endpoint(
     answer=FeedbackAnswer,
     callers=_GATEWAY,
 )
-ENDPOINTS = (LEARN_TICK, GET_POLICY, PROMOTE_POLICY, ROLL_BACK_POLICY, RECORD_FEEDBACK)
+ENDPOINTS = (
+    LEARN_TICK,
+    GET_POLICY,
+    PROMOTE_POLICY,
+    ROLL_BACK_POLICY,
+    RECORD_FEEDBACK,
+    INGEST_EVENTS,
+    GIVE_FEEDBACK,
+    ROUTE_TASK,
+)

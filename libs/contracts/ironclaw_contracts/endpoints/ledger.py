@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from ironclaw_contracts.as_of import AsOf, AsOfQuery
 from ironclaw_contracts.chain import Checkpoint, ExportedEvent, Verification
 from ironclaw_contracts.endpoint import MIB, Endpoint, Nothing
+from ironclaw_contracts.endpoints.ledger_proof import LIST_MAINLINES, READ_SLICE, REBUILD
 from ironclaw_contracts.endpoints.ledger_spending import MARK_SENT, RESERVE, RUN_SPENDING, SETTLE
 from ironclaw_contracts.enums import OrderPhase, OrderStatus, RunStatus, Service, Severity
 from ironclaw_contracts.events import Event, EventType, NewEvent
@@ -89,6 +91,7 @@ class RunsQuery(Struct, frozen=True):
     theater_id: Id | None = None
     cursor: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     limit: Limit = 50
+    as_of: AsOf | None = None
 
 
 class RunPage(Struct, frozen=True):
@@ -97,9 +100,10 @@ class RunPage(Struct, frozen=True):
 
 
 class RunQuery(Struct, frozen=True):
-    """`at_seq` asks for the state as of then."""
+    """The state as of then; `at_seq` is the older name of a seq in `as_of`."""
 
     at_seq: Seq | None = None
+    as_of: AsOf | None = None
 
 
 class OrdersQuery(Struct, frozen=True):
@@ -112,6 +116,7 @@ class OrdersQuery(Struct, frozen=True):
     phases: Annotated[str, Meta(max_length=500)] | None = None
     cursor: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
     limit: Limit = 50
+    as_of: AsOf | None = None
 
 
 class OrderPage(Struct, frozen=True):
@@ -171,15 +176,6 @@ class Chain(Struct, frozen=True):
     public_key: str
 
 
-class Rebuilt(Struct, frozen=True):
-    """What a rebuild found: the snapshots that differed from the live ones, by id."""
-
-    events: int
-    runs: int
-    orders: int
-    differing: list[str]
-
-
 APPEND_EVENT = Endpoint(
     service=Service.LEDGER,
     name="append_event",
@@ -237,7 +233,7 @@ GET_RUN = Endpoint(
     name="get_run",
     method="GET",
     path="/runs/{run_id}",
-    summary="A run with its orders, now or as of a seq.",
+    summary="A run with its orders, now or as of then.",
     body=Nothing,
     query=RunQuery,
     answer=RunView,
@@ -249,7 +245,7 @@ WHY_RUN = Endpoint(
     path="/runs/{run_id}/why",
     summary="What the run waits for, who moves next, and by when.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Why,
 )
 LIST_ORDERS = Endpoint(
@@ -269,7 +265,7 @@ GET_ORDER = Endpoint(
     path="/orders/{order_id}",
     summary="An order with its lease.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=OrderView,
 )
 WHY_ORDER = Endpoint(
@@ -279,7 +275,7 @@ WHY_ORDER = Endpoint(
     path="/orders/{order_id}/why",
     summary="What the order waits for, who moves next, and by when.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Why,
 )
 RENEW_LEASE = Endpoint(
@@ -361,18 +357,6 @@ EXPORT = Endpoint(
     form="lines",
     timeout_seconds=600.0,
 )
-REBUILD = Endpoint(
-    service=Service.LEDGER,
-    name="rebuild",
-    method="POST",
-    path="/rebuild",
-    summary="Derive every snapshot again from the events and replace the live ones.",
-    body=Nothing,
-    query=Nothing,
-    answer=Rebuilt,
-    callers=frozenset({Service.API_GATEWAY}),
-    timeout_seconds=600.0,
-)
 ENDPOINTS = (
     APPEND_EVENT,
     APPEND_BATCH,
@@ -381,6 +365,8 @@ ENDPOINTS = (
     LIST_RUNS,
     GET_RUN,
     WHY_RUN,
+    READ_SLICE,
+    LIST_MAINLINES,
     LIST_ORDERS,
     GET_ORDER,
     WHY_ORDER,

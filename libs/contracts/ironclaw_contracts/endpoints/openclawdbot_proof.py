@@ -195,6 +195,16 @@ GET_INTENT = Endpoint(
     query=Nothing,
     answer=IntentView,
 )
+LIST_CAMPAIGN = Endpoint(
+    service=Service.OPENCLAWDBOT,
+    name="list_campaign",
+    method="GET",
+    path="/openclaw/campaigns/{campaign_id}",
+    summary="Every intent that was announced for a campaign: a run is one, under its id.",
+    body=Nothing,
+    query=Nothing,
+    answer=Audited,
+)
 REGISTER_NODE = Endpoint(
     service=Service.OPENCLAWDBOT,
     name="register_node",
@@ -256,6 +266,7 @@ ENDPOINTS = (
     STREAM_NODES,
     GET_REPUTATION,
     GET_INTENT,
+    LIST_CAMPAIGN,
     REGISTER_NODE,
     RETIRE_KEY,
     LIST_REVIEWS,

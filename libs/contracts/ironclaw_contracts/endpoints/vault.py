@@ -6,7 +6,9 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import Order, RelativePath
+from ironclaw_contracts.as_of import AsOf, AsOfQuery
 from ironclaw_contracts.endpoint import Endpoint, Nothing
+from ironclaw_contracts.endpoints.vault_proof import READ_OBJECTS
 from ironclaw_contracts.endpoints.vault_remote import (
     GIT_FETCH,
     GIT_PUSH,
@@ -48,11 +50,12 @@ class Theaters(Struct, frozen=True):
 
 
 class FilesQuery(Struct, frozen=True):
-    """`commit` defaults to the mainline's head; `pattern` is a glob over whole paths."""
+    """`commit` defaults to the mainline's head, now or as of then; `pattern` is a glob over whole paths."""
 
     commit: Sha | None = None
     pattern: Annotated[str, Meta(max_length=500)] | None = None
     limit: Annotated[int, Meta(ge=1, le=10_000)] = 1_000
+    as_of: AsOf | None = None
 
 
 class TheaterFile(Struct, frozen=True):
@@ -71,10 +74,12 @@ class TheaterFiles(Struct, frozen=True):
 class FileQuery(Struct, frozen=True):
     path: RelativePath
     commit: Sha | None = None
+    as_of: AsOf | None = None
 
 
 class LogQuery(Struct, frozen=True):
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 50
+    as_of: AsOf | None = None
 
 
 class TheaterLog(Struct, frozen=True):
@@ -213,7 +218,7 @@ LIST_THEATERS = Endpoint(
     path="/theaters",
     summary="Every theater.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Theaters,
 )
 GET_THEATER = Endpoint(
@@ -223,7 +228,7 @@ GET_THEATER = Endpoint(
     path="/theaters/{theater_id}",
     summary="One theater with its mainline's head.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Theater,
 )
 LIST_FILES = Endpoint(
@@ -358,6 +363,7 @@ ENDPOINTS = (
     GET_THEATER,
     LIST_FILES,
     READ_FILE,
+    READ_OBJECTS,
     READ_LOG,
     READ_DIFF,
     CREATE_WORKTREE,

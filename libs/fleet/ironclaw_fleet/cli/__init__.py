@@ -15,11 +15,12 @@ _INTERRUPTED = 130
 
 def build_app() -> App:
     """Return the command with all its verbs."""
-    from ironclaw_fleet.cli import machine, operate, schema, watch, work
+    from ironclaw_fleet.cli import machine, operate, receipt, schema, watch, work
     from ironclaw_fleet.cli.conformance import conformance
+    from ironclaw_fleet.cli.diff import diff
     from ironclaw_fleet.cli.doctor import doctor
     from ironclaw_fleet.cli.escalations import escalations
-    from ironclaw_fleet.cli.gates import approvals, gates
+    from ironclaw_fleet.cli.gates import approvals, gates, weather
     from ironclaw_fleet.cli.keys import keys
     from ironclaw_fleet.cli.ledger import ledger
     from ironclaw_fleet.cli.migrate import migrate
@@ -31,6 +32,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.secrets import secrets
     from ironclaw_fleet.cli.spending import spending
     from ironclaw_fleet.cli.theater import theater
+    from ironclaw_fleet.cli.top import top
 
     app = App(name="ironclaw", help=__doc__, version="0.1.0", help_format="plaintext")
     for verb in (machine.up, machine.down, machine.status, machine.logs, machine.serve, doctor, migrate):
@@ -41,6 +43,8 @@ def build_app() -> App:
         name="demo",
         help="Start a fleet, turn one chat message into merged work, prove it, stop.",
     )
+    for verb in ("backup", "restore"):  # named, not imported, for the same reason
+        app.command(f"ironclaw_fleet.cli.backup:{verb}", name=verb)
     for verb in (
         work.chat,
         work.runs,
@@ -54,8 +58,17 @@ def build_app() -> App:
         spending,
     ):
         app.command(verb)
-    for verb in (work.artifact, operate.events, operate.integrate, schema.schema):
+    for verb in (
+        work.artifact,
+        diff,
+        top,
+        operate.events,
+        operate.integrate,
+        receipt.receipt,
+        schema.schema,
+    ):
         app.command(verb)
+    app.command(receipt.verify_receipt)
     for verb in (watch.patrol, watch.audit, watch.recover, watch.grades, watch.drill):
         app.command(verb)
     for group in (
@@ -71,7 +84,7 @@ def build_app() -> App:
         policy,
     ):
         app.command(group)
-    for group in (gates, approvals):
+    for group in (gates, approvals, weather):
         app.command(group)
     return app
 

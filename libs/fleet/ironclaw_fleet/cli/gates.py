@@ -1,4 +1,4 @@
-"""The gates of theaters: `ironclaw gates show | prove | output`, and `ironclaw approvals`."""
+"""The gates of theaters: `ironclaw gates`, `ironclaw approvals`, `ironclaw weather`."""
 
 import sys
 
@@ -43,6 +43,22 @@ async def output(output_id: Identifier) -> None:
     async with gateway() as client:
         content = await client.call(api.READ_OUTPUT, output_id=output_id)
     say(content.decode("utf-8", "replace"))
+
+
+async def weather(theater: Identifier, *, options: Options = PLAIN) -> None:
+    """Show which branches in flight will get in each other's way: soft when git merges them, hot when not."""
+    async with gateway() as client:
+        found = await client.call(api.GET_WEATHER, theater_id=theater)
+    if options.json:
+        print_json(found)
+        return
+    met = [(b.order_id, "mainline", b.state, b.paths) for b in found.branches]
+    met += [(p.second, p.first, p.state, p.paths) for p in found.pairs]
+    print_table(
+        ("order", "meets", "state", "paths"),
+        [(order, what, state, first_line(", ".join(paths))) for order, what, state, paths in met],
+    )
+    say(f"{found.state}: {len(found.branches)} branches in flight, {found.pairs_clear} pairs clear")
 
 
 @gates.command

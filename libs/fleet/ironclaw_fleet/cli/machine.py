@@ -130,6 +130,7 @@ async def up(
                 ("process", "state", "pid", "log"),
                 [(s.name, s.phase, s.pid, state.logs / f"{s.name}.log") for s in fleet.supervisor.states()],
             )
+            say(f"console: {fleet.gateway_url}/    sign in with the key in {state.operator_key}")
             say("ask: ironclaw chat 'your message'    stop: Ctrl-C, twice to stop at once")
             await stopping.wait()
             say("stopping")

@@ -27,22 +27,15 @@ async def show(*, at_seq: int | None = None, options: Options = PLAIN) -> None:
     _print_header(view)
     print_table(
         (
-            "task type",
-            "profile",
-            "share",
-            "success",
-            "95 %",
-            "outcomes",
-            "retries",
-            "p50",
-            "p99",
-            "corrected",
+            *("task type", "profile", "share", "success", "95 %", "outcomes"),
+            *("retries", "p50", "p99", "cost", "corrected"),
         ),
         [
             (
                 *(task_type, profile, _share(view, task_type, profile)),
                 *(_rate(figures.success_rate), _span(figures.success), figures.merged + figures.failed),
-                *(figures.retries, _seconds(figures, "p50"), _seconds(figures, "p99"), figures.corrected),
+                *(figures.retries, _seconds(figures, "p50"), _seconds(figures, "p99")),
+                *(f"${figures.cost_microusd / 1e6:.4f}", figures.corrected),
             )
             for task_type, profiles in view.figures.items()
             for profile, figures in profiles.items()

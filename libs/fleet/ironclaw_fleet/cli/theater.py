@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.vault import LogQuery, TheaterRequest
 from ironclaw_contracts.errors import BadId
@@ -62,10 +63,10 @@ def named(name: str, path: Path | None) -> tuple[str, Path | None]:
 
 
 @theater.command(name="list")
-async def list_(*, options: Options = PLAIN) -> None:
-    """List theaters."""
+async def list_(*, as_of: str | None = None, options: Options = PLAIN) -> None:
+    """List theaters, with their heads now or as of a ledger seq or an instant."""
     async with gateway() as client:
-        found = await client.call(api.LIST_THEATERS)
+        found = await client.call(api.LIST_THEATERS, query=AsOfQuery(as_of))
     if options.json:
         print_json(found)
         return
@@ -76,10 +77,14 @@ async def list_(*, options: Options = PLAIN) -> None:
 
 
 @theater.command
-async def log(theater_id: Identifier, *, limit: int = 30, options: Options = PLAIN) -> None:
-    """Show the mainline's history as a graph."""
+async def log(
+    theater_id: Identifier, *, limit: int = 30, as_of: str | None = None, options: Options = PLAIN
+) -> None:
+    """Show the mainline's history as a graph, from its head now or as of a ledger seq or an instant."""
     async with gateway() as client:
-        found = await client.call(api.READ_LOG, query=LogQuery(limit=limit), theater_id=theater_id)
+        found = await client.call(
+            api.READ_LOG, query=LogQuery(limit=limit, as_of=as_of), theater_id=theater_id
+        )
     if options.json:
         print_json(found)
         return

@@ -9,6 +9,8 @@ import msgspec
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from ironclaw_contracts.artifacts import Constraints, ToolPolicy
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.co import Cancellation
 from ironclaw_contracts.endpoints.ledger import OrdersQuery, RunQuery, RunsQuery
@@ -39,8 +41,11 @@ async def chat(
     reject: Identifier | None = None,
     detach: Annotated[bool, Parameter(name=["--detach", "--async"], negative="")] = False,
     deadline: Annotated[int, Parameter(validator=Number(gte=1, lte=86_400))] = 600,
+    priority: Annotated[int, Parameter(validator=Number(gte=-60, lte=60))] = 0,
     spend_usd: Annotated[float | None, Parameter(validator=Number(gte=0))] = None,
     spend_tokens: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    order_seconds: Annotated[int | None, Parameter(validator=Number(gte=1, lte=86_400))] = None,
+    network: Annotated[bool, Parameter(negative="")] = False,
     options: Options = PLAIN,
 ) -> None:
     """Ask for work and watch it until the reply.
@@ -50,7 +55,7 @@ async def chat(
     message: What is wanted, in words.
     theater: Where to work. Otherwise the theater whose repository you stand in; for a codemod the only one
         on a repository of yours; else the default theater.
-    playbook: summarize, draft, call_summary or codemod; chosen from the message otherwise.
+    playbook: summarize, draft, call_summary, codemod or agent; chosen from the message otherwise.
     input: An input of the playbook, as name=value; the value may be JSON.
     on_order_failure: What becomes of the run when one of its orders fails: replan, fail or continue;
         as the playbook has it otherwise.
@@ -59,8 +64,11 @@ async def chat(
     reject: An earlier run whose result is not what was wanted.
     detach: Answer at once with the run to follow.
     deadline: Seconds that the whole run may take.
+    priority: How many minutes of waiting its merges are ahead of others, or behind.
     spend_usd: US dollars that its model calls may cost in all.
     spend_tokens: Tokens that they may take in all.
+    order_seconds: Seconds that one attempt at an order may take; as the playbook has it otherwise.
+    network: Let commands join the network, where the theater's policy allows it.
     """
     run_id = new_id()  # chosen here, so that a lost answer does not lose the run
     if theater is None and "IRONCLAW_URL" not in os.environ:
@@ -74,6 +82,11 @@ async def chat(
         run_id=run_id,
         playbook=playbook,
         inputs=_inputs(input or []),
+        constraints=Constraints(
+            priority=priority,
+            budget_seconds=order_seconds or Constraints().budget_seconds,
+            tool_policy=ToolPolicy(network=network),
+        ),
         budget=Budget(deadline_seconds=deadline, spend=Ceiling(tokens=spend_tokens, usd=spend_usd)),
         on_order_failure=on_order_failure,
         profile=profile,
@@ -123,11 +136,12 @@ async def runs(
     status: RunStatus | None = None,
     theater: Identifier | None = None,
     limit: int = 20,
+    as_of: str | None = None,
     options: Options = PLAIN,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first, now or as of a ledger seq or an instant."""
     async with gateway() as client:
-        query = RunsQuery(status=status, theater_id=theater, limit=limit)
+        query = RunsQuery(status=status, theater_id=theater, limit=limit, as_of=as_of)
         page = await client.call(api.LIST_RUNS, query=query)
     if options.json:
         print_json(page)
@@ -148,7 +162,12 @@ async def runs(
 
 
 async def run(
-    run_id: Identifier, *, at_seq: int | None = None, follow: bool = False, options: Options = PLAIN
+    run_id: Identifier,
+    *,
+    at_seq: int | None = None,
+    as_of: str | None = None,
+    follow: bool = False,
+    options: Options = PLAIN,
 ) -> None:
     """Show a run with its orders, now or as of a ledger seq.
 
@@ -156,13 +175,14 @@ async def run(
     ----------
     run_id: The run.
     at_seq: Show the state as of this ledger seq.
+    as_of: The same, or as of an instant: 2026-11-21T09:30:00Z.
     follow: Watch the run until it ends.
     """
     async with gateway() as client:
         if follow:
             _print_outcome(await follow_run(client, run_id), options)
             return
-        view = await client.call(api.GET_RUN, query=RunQuery(at_seq=at_seq), run_id=run_id)
+        view = await client.call(api.GET_RUN, query=RunQuery(at_seq=at_seq, as_of=as_of), run_id=run_id)
     if options.json:
         print_json(view)
         return
@@ -185,11 +205,13 @@ async def orders(
     run: Identifier | None = None,
     status: OrderStatus | None = None,
     limit: int = 50,
+    as_of: str | None = None,
     options: Options = PLAIN,
 ) -> None:
-    """List orders, newest first."""
+    """List orders, newest first, now or as of a ledger seq or an instant."""
+    query = OrdersQuery(run_id=run, status=status, limit=limit, as_of=as_of)
     async with gateway() as client:
-        page = await client.call(api.LIST_ORDERS, query=OrdersQuery(run_id=run, status=status, limit=limit))
+        page = await client.call(api.LIST_ORDERS, query=query)
     if options.json:
         print_json(page)
         return
@@ -199,10 +221,10 @@ async def orders(
     )
 
 
-async def order(order_id: Identifier, *, options: Options = PLAIN) -> None:
-    """Show an order: objective, attempts, commit, artifacts."""
+async def order(order_id: Identifier, *, as_of: str | None = None, options: Options = PLAIN) -> None:
+    """Show an order: objective, attempts, commit, artifacts; now or as of a ledger seq or an instant."""
     async with gateway() as client:
-        view = await client.call(api.GET_ORDER, order_id=order_id)
+        view = await client.call(api.GET_ORDER, query=AsOfQuery(as_of), order_id=order_id)
     if options.json:
         print_json(view)
         return
@@ -224,13 +246,13 @@ async def order(order_id: Identifier, *, options: Options = PLAIN) -> None:
         say(f"attempt {end.attempt} ended: {end.outcome} ({end.cause}): {end.reason}")
 
 
-async def why(subject: Identifier, *, options: Options = PLAIN) -> None:
-    """Say what a run or an order waits for, who moves next, and by when."""
+async def why(subject: Identifier, *, as_of: str | None = None, options: Options = PLAIN) -> None:
+    """Say what a run or an order waits for, who moves next, and by when; or waited for then."""
     async with gateway() as client:
         try:
-            answer = await client.call(api.WHY_ORDER, order_id=subject)
+            answer = await client.call(api.WHY_ORDER, query=AsOfQuery(as_of), order_id=subject)
         except NotFound:
-            answer = await client.call(api.WHY_RUN, run_id=subject)
+            answer = await client.call(api.WHY_RUN, query=AsOfQuery(as_of), run_id=subject)
     print_json(answer) if options.json else _print_why(answer)
 
 

@@ -38,6 +38,7 @@ _OPTIONS = {
     "password_encryption": "scram-sha-256",
 }
 _INITDB_SECONDS = 120
+_PID_FILE_PORT_LINE = 3  # of postmaster.pid, counted from 0 (PostgreSQL's miscadmin.h)
 # Every role may connect to these two and fill the disk with temporary tables, unless it is said otherwise.
 _CLOSE_DEFAULT_DATABASES = "revoke all on database postgres, template1 from public;\n"
 
@@ -49,6 +50,17 @@ class EmbeddedPostgres:
         self._state = state
         self._port = port
         self._password_file = state.keys / "postgres.password"
+
+    @classmethod
+    def running(cls, state: StateDirectory) -> "EmbeddedPostgres | None":
+        """Return the server that runs on a state directory, as its pid file tells; None when none does."""
+        found = cls(state, 0)
+        try:
+            lines = (found._data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+            found._port = int(lines[_PID_FILE_PORT_LINE])
+        except (OSError, ValueError, IndexError):
+            return None
+        return found
 
     def prepare(self) -> None:
         """Make the data folder if it is missing, or check that it can be used.

@@ -12,6 +12,7 @@ from ironclaw_api_gateway.console.views.command_center import add_command_center
 from ironclaw_api_gateway.console.views.help import add_help
 from ironclaw_api_gateway.console.views.ledger import add_ledger
 from ironclaw_api_gateway.console.views.order import add_order
+from ironclaw_api_gateway.console.views.policy import add_policy
 from ironclaw_api_gateway.console.views.run import add_run
 from ironclaw_api_gateway.console.views.runs import add_runs
 from ironclaw_api_gateway.console.views.theaters import add_theaters
@@ -40,6 +41,7 @@ def build_console(
     add_theaters(pages, client)
     add_watch(pages, client)
     add_command_center(pages, client)
+    add_policy(pages, client)
     add_ledger(pages, client)
     add_help(pages)
     console = Console(Site(pulse, streams), gateway, port)

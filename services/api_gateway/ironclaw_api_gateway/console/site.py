@@ -25,6 +25,7 @@ _NAVIGATION = (
     ("theaters", "/console/theaters", "Theaters", False),
     ("watch", "/console/watch", "Watch", True),
     ("command_center", "/console/command-center", "Command center", True),
+    ("policy", "/console/policy", "Policy", True),
     ("ledger", "/console/ledger", "Ledger", True),
     ("help", "/console/help", "Help", False),
 )

@@ -38,3 +38,7 @@ def add_merging_routes(routes: Routes, client: ServiceClient) -> None:
     @routes.serve(api.REPORT_FIGURES)
     async def report_figures(_: Call[Nothing, Nothing]) -> integration.ReportFigures:
         return await client.call(integration.REPORT_FIGURES)
+
+    @routes.serve(api.GET_WEATHER)
+    async def get_weather(call: Call[Nothing, Nothing]) -> integration.Weather:
+        return await client.call(integration.GET_WEATHER, theater_id=call.path["theater_id"])

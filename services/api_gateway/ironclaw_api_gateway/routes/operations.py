@@ -10,7 +10,7 @@ from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
 from ironclaw_contracts.chain import Verification
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import api_gateway as api
-from ironclaw_contracts.endpoints import ledger, vault
+from ironclaw_contracts.endpoints import ledger, ledger_proof, vault
 
 
 def add_operation_routes(routes: Routes, client: ServiceClient, gateway: Gateway) -> None:
@@ -33,8 +33,8 @@ def add_operation_routes(routes: Routes, client: ServiceClient, gateway: Gateway
         return await _begun(client.lines(ledger.EXPORT))
 
     @routes.serve(api.REBUILD)
-    async def rebuild(_: Call[Nothing, Nothing]) -> ledger.Rebuilt:
-        return await client.call(ledger.REBUILD)
+    async def rebuild(_: Call[Nothing, Nothing]) -> ledger_proof.Rebuilt:
+        return await client.call(ledger_proof.REBUILD)
 
     @routes.serve(api.FLEET)
     async def fleet(_: Call[Nothing, Nothing]) -> api.FleetStatus:

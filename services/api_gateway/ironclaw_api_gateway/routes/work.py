@@ -7,8 +7,10 @@ import msgspec
 from ironclaw_api_gateway.chat import Chat
 from ironclaw_api_gateway.following import Following
 from ironclaw_api_gateway.orders import Orders
+from ironclaw_api_gateway.receipts import Receipts
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.routes import Call, FileAnswer, Routes, StreamEvent
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import co, ledger, vault
@@ -19,7 +21,12 @@ from ironclaw_contracts.why import Why
 
 
 def add_work_routes(
-    routes: Routes, client: ServiceClient, chat: Chat, following: Following, orders: Orders
+    routes: Routes,
+    client: ServiceClient,
+    chat: Chat,
+    following: Following,
+    orders: Orders,
+    receipts: Receipts,
 ) -> None:
     """Register what every key may call."""
 
@@ -40,8 +47,13 @@ def add_work_routes(
         return await following.run(call.path["run_id"], _cursor(call.last_event_id, call.query.after))
 
     @routes.serve(api.WHY_RUN)
-    async def why_run(call: Call[Nothing, Nothing]) -> Why:
-        return await client.call(ledger.WHY_RUN, run_id=call.path["run_id"])
+    async def why_run(call: Call[Nothing, AsOfQuery]) -> Why:
+        return await client.call(ledger.WHY_RUN, query=call.query, run_id=call.path["run_id"])
+
+    @routes.file(api.GET_RECEIPT)
+    async def get_receipt(call: Call[Nothing, Nothing]) -> FileAnswer:
+        run_id = call.path["run_id"]
+        return FileAnswer(content=await receipts.issue(run_id), name=f"{run_id}.receipt.jsonl")
 
     @routes.serve(api.RUN_SPENDING)
     async def run_spending(call: Call[Nothing, Nothing]) -> money.Accounts:
@@ -56,12 +68,12 @@ def add_work_routes(
         return await client.call(ledger.LIST_ORDERS, query=call.query)
 
     @routes.serve(api.GET_ORDER)
-    async def get_order(call: Call[Nothing, Nothing]) -> OrderView:
-        return await client.call(ledger.GET_ORDER, order_id=call.path["order_id"])
+    async def get_order(call: Call[Nothing, AsOfQuery]) -> OrderView:
+        return await client.call(ledger.GET_ORDER, query=call.query, order_id=call.path["order_id"])
 
     @routes.serve(api.WHY_ORDER)
-    async def why_order(call: Call[Nothing, Nothing]) -> Why:
-        return await client.call(ledger.WHY_ORDER, order_id=call.path["order_id"])
+    async def why_order(call: Call[Nothing, AsOfQuery]) -> Why:
+        return await client.call(ledger.WHY_ORDER, query=call.query, order_id=call.path["order_id"])
 
     @routes.file(api.GET_ARTIFACT)
     async def get_artifact(call: Call[Nothing, api.ArtifactQuery]) -> FileAnswer:
@@ -73,8 +85,8 @@ def add_work_routes(
         return await orders.diff(view.order)
 
     @routes.serve(api.LIST_THEATERS)
-    async def list_theaters(_: Call[Nothing, Nothing]) -> vault.Theaters:
-        return await client.call(vault.LIST_THEATERS)
+    async def list_theaters(call: Call[Nothing, AsOfQuery]) -> vault.Theaters:
+        return await client.call(vault.LIST_THEATERS, query=call.query)
 
     @routes.serve(api.READ_LOG)
     async def read_log(call: Call[Nothing, vault.LogQuery]) -> vault.TheaterLog:

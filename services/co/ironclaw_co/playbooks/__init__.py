@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from ironclaw_co.draft_plan import DraftPlan, Wish
-from ironclaw_co.playbooks import call_summary, codemod, draft, drill, replay, summarize
+from ironclaw_co.playbooks import agent, call_summary, codemod, draft, drill, replay, summarize
 from ironclaw_co.playbooks.codemod import CODEMOD
+from ironclaw_contracts.commands import AGENT
 from ironclaw_contracts.drills import DRILL
 from ironclaw_contracts.plan import OnOrderFailure
 
@@ -13,6 +14,7 @@ PLAYBOOKS: dict[str, Callable[[Wish], DraftPlan]] = {
     "call_summary": call_summary.plan,
     "draft": draft.plan,
     CODEMOD: codemod.plan,
+    AGENT: agent.plan,
     DRILL: drill.plan,
     replay.REPLAY: replay.plan,
 }
@@ -39,4 +41,4 @@ def needs_files(playbook: str | None, wish: Wish) -> bool:
     """Tell whether planning has to know the theater's files."""
     if playbook is None:
         return call_summary.is_asked(wish) or summarize.is_asked(wish)
-    return playbook not in {"draft", DRILL, replay.REPLAY}
+    return playbook not in {"draft", AGENT, DRILL, replay.REPLAY}

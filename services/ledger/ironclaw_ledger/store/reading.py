@@ -11,8 +11,10 @@ import asyncpg
 from ironclaw_chassis.database import available, close_pool, open_pool
 from ironclaw_contracts.chain import GENESIS_HASH, Checkpoint
 from ironclaw_contracts.endpoints.ledger import EscalationsQuery, EventsQuery, OrdersQuery, RunsQuery
+from ironclaw_contracts.endpoints.ledger_proof import Mainline
 from ironclaw_contracts.errors import Unavailable
 from ironclaw_contracts.events import Event
+from ironclaw_contracts.receipts import ProvenEvent
 from ironclaw_contracts.snapshots import (
     Escalation,
     Lead,
@@ -22,13 +24,16 @@ from ironclaw_contracts.snapshots import (
     RunSnapshot,
     RunView,
 )
+from ironclaw_ledger.store.figures import SELECT_FIGURES, Figures, figures_of
 from ironclaw_ledger.store.rows import (
+    SELECT_MAINLINES,
     decode_escalation,
     decode_order,
     decode_run,
     event_of,
     lead_of,
     lease_of,
+    mainline_of,
     order_view_of,
 )
 from ironclaw_ledger.store.spending import SpendingStore
@@ -36,6 +41,7 @@ from ironclaw_ledger.store.transaction import CHANNEL, Transaction
 
 _APPEND_LOCK = 0x1C1A_0002
 _CHUNK = 2_000
+_HASH_CHUNK = 50_000
 
 _WRITER_CONNECTIONS = 2  # the appender's and the listener's: reads never take them
 # Appends look rows up by key. A plan made while the tables were still small would go on scanning them whole.
@@ -58,6 +64,10 @@ from runs r where r.run_id = $1
 _SELECT_ORDERS = """
 select o.snapshot, l.order_id, l.attempt, l.unit_id, l.expires_at, l.progressed_at, l.lease_seconds
 from orders o left join leases l on l.order_id = o.order_id
+"""
+_SELECT_SEQ_UNTIL = """
+select coalesce((select seq - 1 from events where ts > $1 order by seq limit 1),
+                (select max(seq) from events), 0) as seq
 """
 # One statement; where somebody else holds the lead the update does nothing and the second half reads whose.
 _TAKE_LEAD = """
@@ -208,11 +218,59 @@ class Store:
             yield rows
             after = rows[-1]["seq"]
 
-    async def run_events(self, run_id: str, at_seq: int) -> list[Event]:
-        """Return a run's events up to a seq."""
+    async def bodies_of(self, run_id: str, until: int) -> list[ProvenEvent]:
+        """Return a run's events up to a seq as they were hashed, oldest first."""
         sql = f"{_SELECT_EVENTS} where e.run_id = $1 and e.seq <= $2 order by e.seq"
-        rows = await self._fetch(sql, run_id, at_seq)
+        rows = await self._fetch(sql, run_id, until)
+        return [ProvenEvent(r["seq"], r["body"], r["prev_hash"], r["hash"]) for r in rows]
+
+    async def hash_chunks(self, until: int) -> AsyncIterator[list[bytes]]:
+        """Yield the hashes of all events up to a seq, in order."""
+        for after in range(0, until, _HASH_CHUNK):
+            rows = await self._fetch(
+                "select hash from events where seq > $1 and seq <= $2 order by seq",
+                after,
+                min(until, after + _HASH_CHUNK),
+            )
+            yield [bytes.fromhex(row["hash"]) for row in rows]
+
+    async def events_of_runs(self, run_ids: list[str], until: int) -> list[Event]:
+        """Return the events of runs up to a seq, oldest first."""
+        sql = f"{_SELECT_EVENTS} where e.run_id = any($1) and e.seq <= $2 order by e.seq"
+        rows = await self._fetch(sql, run_ids, until)
         return await asyncio.to_thread(lambda: [event_of(row) for row in rows])
+
+    async def created(
+        self, kind: str, before: int, theater_id: str | None, run_id: str | None, limit: int
+    ) -> list[Event]:
+        """Return events of a kind before a seq, newest first."""
+        conditions = {
+            "e.type = ${}": kind,
+            "e.seq < ${}": before,
+            "e.theater_id = ${}": theater_id,
+            "e.run_id = ${}": run_id,
+        }
+        return [event_of(row) for row in await self._newest(_SELECT_EVENTS, "e.seq", conditions, limit - 1)]
+
+    async def run_of(self, order_id: str, until: int) -> str | None:
+        """Return the run of an order that existed at a seq."""
+        sql = "select run_id from events where order_id = $1 and seq <= $2 order by seq limit 1"
+        row = await self._fetchrow(sql, order_id, until)
+        return row["run_id"] if row else None
+
+    async def seq_until(self, moment: datetime) -> int:
+        """Return the seq before the first event that happened after a moment; reads all before it."""
+        row = await self._fetchrow(_SELECT_SEQ_UNTIL, moment)
+        return row["seq"]
+
+    async def time_of(self, seq: int) -> datetime | None:
+        """Return when an event happened."""
+        row = await self._fetchrow("select ts from events where seq = $1", seq)
+        return row["ts"] if row else None
+
+    async def mainlines(self, until: int, theater_id: str | None) -> list[Mainline]:
+        """Return where the mainlines stood at a seq, by theater."""
+        return [mainline_of(row) for row in await self._fetch(SELECT_MAINLINES, until, theater_id)]
 
     async def run(self, run_id: str) -> RunView | None:
         """Return a run with its orders, oldest first."""
@@ -302,6 +360,10 @@ class Store:
             holder,
         )
         return row is not None
+
+    async def figures(self, now: datetime) -> Figures:
+        """Return how much there is of what is open."""
+        return figures_of(await self._fetch(SELECT_FIGURES, now))
 
     async def checkpoints(self) -> list[Checkpoint]:
         """Return all signed checkpoints, oldest first."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from ironclaw_contracts.endpoints.ledger_proof import Mainline
 from ironclaw_contracts.events import Event
 from ironclaw_contracts.snapshots import Escalation, Lead, Lease, OrderSnapshot, OrderView, RunSnapshot
 from ironclaw_ledger.append import event_from_body
@@ -11,6 +12,13 @@ from ironclaw_ledger.append import event_from_body
 decode_run = msgspec.json.Decoder(RunSnapshot).decode
 decode_order = msgspec.json.Decoder(OrderSnapshot).decode
 decode_escalation = msgspec.json.Decoder(Escalation).decode
+
+# Merges speak first: a worktree that was begun before a merge may be told of after it.
+SELECT_MAINLINES = """
+select distinct on (theater_id) theater_id, seq, ts, body from events
+where type in ('INTEGRATED', 'WORKTREE_CREATED') and seq <= $1 and ($2::text is null or theater_id = $2)
+order by theater_id, type = 'INTEGRATED' desc, case when type = 'INTEGRATED' then -seq else seq end
+"""
 
 
 def lease_of(row: Any) -> Lease:
@@ -34,6 +42,13 @@ def order_view_of(row: Any) -> OrderView:
     """Return a row of orders joined with leases."""
     lease = None if row["unit_id"] is None else lease_of(row)
     return OrderView(order=decode_order(row["snapshot"]), lease=lease)
+
+
+def mainline_of(row: Any) -> Mainline:
+    """Return a row that tells of a merge, or of a worktree's base."""
+    payload: dict[str, str] = msgspec.json.decode(row["body"])["payload"]
+    commit = payload.get("base_commit") or payload["commit_sha"]
+    return Mainline(row["theater_id"], commit, row["seq"], row["ts"])
 
 
 def event_of(row: Any) -> Event:

@@ -11,6 +11,7 @@ from ironclaw_contracts.endpoints import openclawdbot_proof as api
 from ironclaw_contracts.envelope import failure
 from ironclaw_contracts.errors import Problem
 from ironclaw_contracts.poi.receipts import Receipt
+from ironclaw_openclawdbot.metrics import MESSAGES
 from ironclaw_openclawdbot.parts import Parts
 
 
@@ -46,6 +47,10 @@ def add_proof_routes(routes: Routes, parts: Parts) -> None:
     async def get_intent(call: Call[Nothing, Nothing]) -> api.IntentView:
         return await parts.proof.intent(call.path["intent_id"])
 
+    @routes.serve(api.LIST_CAMPAIGN)
+    async def list_campaign(call: Call[Nothing, Nothing]) -> api.Audited:
+        return await parts.proof.campaign(call.path["campaign_id"])
+
     @routes.serve(api.REGISTER_NODE)
     async def register_node(call: Call[api.Registration, Nothing]) -> Done:
         await parts.validator.register(call.body)
@@ -80,4 +85,5 @@ async def _answered(call: ForeignCall, parts: Parts, kind: str) -> ForeignAnswer
         headers = {"Retry-After": "2"} if problem.status == 503 else {}
         body = msgspec.json.encode(failure(problem.code, problem.message))
         return ForeignAnswer(problem.status, body, headers)
+    MESSAGES.labels(kind, made.ack.status).inc()
     return ForeignAnswer(200, msgspec.json.encode(made))

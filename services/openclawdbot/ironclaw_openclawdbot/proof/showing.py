@@ -60,6 +60,10 @@ class ProofShowing:
             ]
         )
 
+    async def campaign(self, campaign_id: str) -> api.Audited:
+        """Return every intent that was announced for a campaign, oldest first."""
+        return api.Audited(messages=[_view(entry) for entry in await self._store.of_campaign(campaign_id)])
+
     async def reviews(self) -> api.Audited:
         """Return what waits for a person."""
         return api.Audited(messages=[_view(entry) for entry in await self._store.reviews()])

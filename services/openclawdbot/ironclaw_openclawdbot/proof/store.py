@@ -148,6 +148,15 @@ class ProofStore:
         rows = await self._fetch("select * from audit where intent_id = $1 order by id", intent_id)
         return [_entry(row) for row in rows]
 
+    async def of_campaign(self, campaign: str) -> list[Entry]:
+        """Return every announcement for a campaign, oldest first; it looks through all intents."""
+        rows = await self._fetch(
+            "select * from audit where intent_id is not null and kind = 'announce'"
+            " and message->'intent'->>'campaign_ref' = $1 order by id",
+            campaign,
+        )
+        return [_entry(row) for row in rows]
+
     async def reviews(self) -> list[Entry]:
         """Return what waits for a person, oldest first."""
         rows = await self._fetch(

@@ -15,6 +15,7 @@ from ironclaw_contracts.endpoints.api_gateway.learning import (
 )
 from ironclaw_contracts.endpoints.api_gateway.merging import (
     DECIDE,
+    GET_WEATHER,
     INTEGRATE,
     PROVE_GATES,
     READ_OUTPUT,
@@ -69,6 +70,7 @@ from ironclaw_contracts.endpoints.api_gateway.work import (
     GET_CHAIN,
     GET_DIFF,
     GET_ORDER,
+    GET_RECEIPT,
     GET_RUN,
     LIST_ORDERS,
     LIST_RUNS,
@@ -112,9 +114,11 @@ __all__ = [
     "GET_INTENT",
     "GET_ORDER",
     "GET_POLICY",
+    "GET_RECEIPT",
     "GET_REPUTATION",
     "GET_RUN",
     "GET_VALIDATOR",
+    "GET_WEATHER",
     "GIVE_FEEDBACK",
     "INTEGRATE",
     "LEARN_TICK",

@@ -4,13 +4,14 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from ironclaw_contracts.endpoint import OPERATORS, Endpoint, Nothing
+from ironclaw_contracts.endpoint import OPERATORS, USERS, Endpoint, Nothing
 from ironclaw_contracts.endpoints.integration import (
     Decided,
     IntegrationAnswer,
     IntegrationRequest,
     ReportFigures,
     TheaterGates,
+    Weather,
 )
 from ironclaw_contracts.enums import Service
 
@@ -93,4 +94,16 @@ REPORT_FIGURES = Endpoint(
     answer=ReportFigures,
     callers=OPERATORS,
 )
-ENDPOINTS = (INTEGRATE, SHOW_GATES, PROVE_GATES, READ_OUTPUT, DECIDE, REPORT_FIGURES)
+GET_WEATHER = Endpoint(
+    service=Service.API_GATEWAY,
+    name="get_weather",
+    method="GET",
+    path="/theaters/{theater_id}/weather",
+    summary="Which branches in flight will get in each other's way.",
+    body=Nothing,
+    query=Nothing,
+    answer=Weather,
+    callers=USERS,
+    timeout_seconds=60.0,
+)
+ENDPOINTS = (INTEGRATE, SHOW_GATES, PROVE_GATES, READ_OUTPUT, DECIDE, REPORT_FIGURES, GET_WEATHER)

@@ -14,8 +14,8 @@ from ironclaw_contracts.endpoints.ledger import (
     EscalationsQuery,
     EventPage,
     EventsQuery,
-    Rebuilt,
 )
+from ironclaw_contracts.endpoints.ledger_proof import Rebuilt
 from ironclaw_contracts.endpoints.observer import TheaterPatrol
 from ironclaw_contracts.endpoints.sentinel import Audit
 from ironclaw_contracts.endpoints.vault import (

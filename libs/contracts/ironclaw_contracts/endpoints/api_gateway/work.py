@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import Artifact, Constraints, RelativePath, Text
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoint import USERS, Endpoint, Nothing
 from ironclaw_contracts.endpoints.co import Cancellation
 from ironclaw_contracts.endpoints.ledger import (
@@ -104,7 +105,7 @@ GET_RUN = Endpoint(
     name="get_run",
     method="GET",
     path="/runs/{run_id}",
-    summary="A run with its orders, now or as of a seq.",
+    summary="A run with its orders, now or as of then.",
     body=Nothing,
     query=RunQuery,
     answer=RunView,
@@ -129,7 +130,7 @@ WHY_RUN = Endpoint(
     path="/runs/{run_id}/why",
     summary="What the run waits for, who moves next, and by when.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Why,
     callers=USERS,
 )
@@ -143,6 +144,19 @@ RUN_SPENDING = Endpoint(
     query=Nothing,
     answer=Accounts,
     callers=USERS,
+)
+GET_RECEIPT = Endpoint(
+    service=Service.API_GATEWAY,
+    name="get_receipt",
+    method="GET",
+    path="/runs/{run_id}/receipt",
+    summary="The run's mission receipt: one file that proves it offline.",
+    body=Nothing,
+    query=Nothing,
+    answer=bytes,
+    callers=USERS,
+    form="bytes",
+    timeout_seconds=120.0,
 )
 CANCEL_RUN = Endpoint(
     service=Service.API_GATEWAY,
@@ -173,7 +187,7 @@ GET_ORDER = Endpoint(
     path="/orders/{order_id}",
     summary="An order with its lease, artifacts and report.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=OrderView,
     callers=USERS,
 )
@@ -184,7 +198,7 @@ WHY_ORDER = Endpoint(
     path="/orders/{order_id}/why",
     summary="What the order waits for, who moves next, and by when.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Why,
     callers=USERS,
 )
@@ -219,7 +233,7 @@ LIST_THEATERS = Endpoint(
     path="/theaters",
     summary="Every theater.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Theaters,
     callers=USERS,
 )
@@ -252,6 +266,7 @@ ENDPOINTS = (
     FOLLOW_RUN,
     WHY_RUN,
     RUN_SPENDING,
+    GET_RECEIPT,
     CANCEL_RUN,
     LIST_ORDERS,
     GET_ORDER,

@@ -19,9 +19,10 @@ from ironclaw_api_gateway.console.pages import (
 from ironclaw_api_gateway.orders import Orders
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_contracts.artifacts import AAR_FILE
-from ironclaw_contracts.endpoints import duty_officer, ledger, vault
+from ironclaw_contracts.endpoints import duty_officer, integration, ledger, vault
 from ironclaw_contracts.errors import BadRequest, NotFound, Problem
 from ironclaw_contracts.events import Event, EventType
+from ironclaw_contracts.payloads import GateResult
 from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_contracts.transitions import TERMINAL_PHASES
 
@@ -72,6 +73,21 @@ def add_order(pages: Pages, client: ServiceClient, orders: Orders) -> None:
         content = (await orders.artifact(order_id, path)).content
         return {"order": order, "artifact": found, **_shown(found.type, path, content)}
 
+    async def output(asked: Asked) -> Context:
+        content = await client.call(integration.READ_OUTPUT, output_id=asked.path["output_id"])
+        return {"output_id": asked.path["output_id"], "body": plain(content.decode("utf-8", "replace"))}
+
+    async def decide(asked: Asked, form: Form) -> Fragment:
+        if form.get("decision") not in {"approve", "refuse"}:
+            raise BadRequest("decision: approve or refuse")
+        decision = integration.Decision(
+            approved=form["decision"] == "approve",
+            decided_by=asked.visitor.key.name,
+            note=form.get("note", "")[:1_000],
+        )
+        done = await client.call(integration.DECIDE, decision, order_id=asked.path["order_id"])
+        return Fragment("order/decided.html", {"done": done})
+
     async def raw(asked: Asked) -> Download:
         found = await orders.artifact(asked.path["order_id"], asked.query.get("path", ""))
         kind = image_type(found.content) if asked.query.get("inline") else None
@@ -98,10 +114,18 @@ def add_order(pages: Pages, client: ServiceClient, orders: Orders) -> None:
             parts=("head", "artifacts", "gates", "attempts", "report", "changes", "events"),
         ),
         View(path=f"{path}/artifact", name="order", gather=artifact, template="artifact.html"),
+        View(
+            path="/console/outputs/{output_id:str}",
+            name="order",
+            gather=output,
+            template="output.html",
+            operators=True,
+        ),
     ]
     pages.fetches.append(Fetch(path=f"{path}/raw", fetch=raw))
     pages.actions += [
         Action(path=f"{path}/recover", act=recover, operators=True),
+        Action(path=f"{path}/decide", act=decide, operators=True),
         Action(path=f"{path}/restore", act=restore, operators=True),
     ]
 
@@ -164,7 +188,7 @@ def _gates(events: list[Event]) -> list[dict[str, Any]]:
             "attempt": event.payload.get("attempt", 1),
             "reason": event.payload.get("reason"),
             "conflicts": event.payload.get("conflicts", []),
-            "gates": event.payload.get("gates", []),
+            "gates": [msgspec.convert(gate, GateResult) for gate in event.payload.get("gates", [])],
         }
         for event in reversed(events)
         if event.type in _GATED

@@ -9,7 +9,8 @@ from ironclaw_api_gateway.console.trail import EVENTS_MAX, trail
 from ironclaw_api_gateway.console.views.chat import graph_of
 from ironclaw_api_gateway.console.waterfall import waterfall
 from ironclaw_chassis.client import ServiceClient
-from ironclaw_contracts.endpoints import ledger
+from ironclaw_contracts.endpoints import ledger, ledger_spending
+from ironclaw_contracts.endpoints import openclawdbot_proof as proof
 from ironclaw_contracts.enums import RunStatus
 from ironclaw_contracts.snapshots import OrderSnapshot
 
@@ -29,7 +30,9 @@ def add_run(pages: Pages, client: ServiceClient) -> None:
         events = await trail(client, asked, run_id, at_seq)
         open_run = shown.run.status is RunStatus.OPEN
         live = at_seq is None and open_run
+        spending = await client.call(ledger_spending.RUN_SPENDING, run_id=run_id)
         return {
+            "spending": spending.accounts,
             "run": shown.run,
             "now": now.run,
             "orders": shown.orders,
@@ -48,12 +51,25 @@ def add_run(pages: Pages, client: ServiceClient) -> None:
             "back": "run",
         }
 
+    async def intent(asked: Asked) -> Context:
+        found = await client.call(proof.GET_INTENT, intent_id=asked.path["intent_id"])
+        return {"intent": found}
+
+    pages.views.append(
+        View(
+            path="/console/intents/{intent_id:str}",
+            name="run",
+            gather=intent,
+            template="intent.html",
+            operators=True,
+        )
+    )
     pages.views.append(
         View(
             path="/console/runs/{run_id:str}",
             name="run",
             gather=gather,
-            parts=("head", "graph", "waterfall", "orders", "plan", "timeline"),
+            parts=("head", "graph", "waterfall", "orders", "plan", "intent", "timeline"),
         )
     )
 

@@ -7,7 +7,7 @@ import msgspec
 from ironclaw_api_gateway.console.absent import if_there
 from ironclaw_api_gateway.console.pages import Action, Asked, Context, Form, Fragment, Pages, Redirect, View
 from ironclaw_chassis.client import ServiceClient
-from ironclaw_contracts.endpoints import ledger, observer, vault
+from ironclaw_contracts.endpoints import integration, ledger, observer, vault
 from ironclaw_contracts.enums import OrderPhase, WorktreeState
 from ironclaw_contracts.errors import BadRequest
 
@@ -30,9 +30,11 @@ def add_theaters(pages: Pages, client: ServiceClient) -> None:
             client.call(ledger.LIST_ORDERS, query=ledger.OrdersQuery(theater_id=theater_id, limit=_ORDERS)),
             if_there(client.call(vault.LIST_SALVAGE, theater_id=theater_id)),
         )
+        gates = await if_there(client.call(integration.SHOW_GATES, theater_id=theater_id))
         orders = page.orders
         return {
             "theater": theater,
+            "gates": gates,
             "log": log,
             "queue": [order for order in reversed(orders) if order.phase in _MERGING],
             "worktrees": [
@@ -55,6 +57,10 @@ def add_theaters(pages: Pages, client: ServiceClient) -> None:
         theater = await client.call(vault.OPEN_THEATER, request)
         return Redirect(f"/console/theaters/{theater.theater_id}")
 
+    async def prove(asked: Asked, _: Form) -> Fragment:
+        proven = await client.call(integration.PROVE_GATES, theater_id=asked.path["theater_id"])
+        return Fragment("theaters/_gates.html", {"gates": proven})
+
     async def patrol(asked: Asked, _: Form) -> Fragment:
         done = await client.call(observer.PATROL_THEATER, theater_id=asked.path["theater_id"])
         return Fragment("theaters/patrolled.html", {"done": done})
@@ -66,10 +72,11 @@ def add_theaters(pages: Pages, client: ServiceClient) -> None:
             name="theaters",
             gather=one,
             template="theater.html",
-            parts=("head", "mainline", "queue", "worktrees", "salvage"),
+            parts=("head", "mainline", "queue", "gates", "worktrees", "salvage"),
         ),
     ]
     pages.actions += [
         Action(path="/console/theaters", act=open_theater, operators=True),
+        Action(path="/console/theaters/{theater_id:str}/prove", act=prove, operators=True),
         Action(path="/console/theaters/{theater_id:str}/patrol", act=patrol, operators=True),
     ]
