@@ -140,6 +140,17 @@ class FleetUnderTest:
             process.kill()
             process.wait(10)
 
+    def answers(self, service: Service) -> bool:
+        """Whether the service on its own port says that it is ready."""
+        return _answers(self.port_of(service))
+
+    @staticmethod
+    def listens_on(process: "subprocess.Popen[bytes]", service: Service) -> int:
+        """The port that a stand-in was given."""
+        raw = (Path("/proc") / str(process.pid) / "environ").read_bytes().decode()
+        name = f"IRONCLAW_{service.value.upper()}_PORT="
+        return next(int(line.removeprefix(name)) for line in raw.split("\0") if line.startswith(name))
+
     def port_of(self, service: Service) -> int:
         """The port of a service."""
         return ServiceSettings(port_base=self.port_base).port_of(service)

@@ -18,7 +18,7 @@ class Proxy:
         self.delay = delay
         self.host = host
         self.port = 0
-        self._target = target
+        self.target = target
         self._swallow = swallow
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -52,7 +52,7 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            upstream, downstream = await asyncio.open_connection("127.0.0.1", self._target)
+            upstream, downstream = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             writer.close()
             return
