@@ -150,7 +150,7 @@ class Judging:
                     del wanted[gate.name]
         for proof in await self._proofs.prove(mainline, head.commit, wanted):
             if proof.state == "dead":
-                await self._queue.halt(mainline.theater_id, proof.gate, halt_reason([proof]))
+                await self._queue.halt(mainline.theater_id, proof.gate, halt_reason([proof]), proof.episode)
 
     async def prove_all_due(self, theater_id: str) -> None:
         """Prove what is due in a theater; called on a schedule."""

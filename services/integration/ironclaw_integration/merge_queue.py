@@ -107,7 +107,7 @@ class MergeQueue:
         try:
             mainline = await self._theaters.mainline(theater_id)
         except BadGates as error:
-            await self.halt(theater_id, "gates.toml", str(error))
+            await self.halt(theater_id, "gates.toml", str(error), str(error)[:200])
             return await self._hold(waiting, str(error), [])
         merged = [order for order in waiting if await _is_promoted(mainline, order)]
         if merged:
@@ -228,7 +228,7 @@ class MergeQueue:
         if lacking:
             reason = halt_reason(lacking)
             for proof in lacking:
-                await self.halt(mainline.theater_id, proof.gate, reason)
+                await self.halt(mainline.theater_id, proof.gate, reason, proof.episode)
             return await self._hold(orders, reason, results, mainline)
         approvals: dict[str, Approval] = {}
         if mainline.gates.merge.require_approval:
@@ -294,13 +294,13 @@ class MergeQueue:
     ) -> None:
         await self._hold([order], reason, results, mainline)
 
-    async def halt(self, theater_id: str, what: str, reason: str) -> None:
-        """Tell a person that merges of a theater halt, once for each reason."""
+    async def halt(self, theater_id: str, what: str, reason: str, episode: str) -> None:
+        """Tell a person that merges of a theater halt, once for each episode."""
         await self._escalations.raise_once(
             Severity.HIGH,
             f"gates:{theater_id}/{what}",
             f"merges of theater {theater_id} halt: {reason}",
-            episode=reason[:200],
+            episode=episode,
             theater_id=theater_id,
         )
 

@@ -80,6 +80,11 @@ class Proof(Struct, frozen=True):
     commit_sha: str
     tried_at: datetime | None = None
 
+    @property
+    def episode(self) -> str:
+        """The same as long as the gate and its state are."""
+        return f"{self.state}-{self.definition}-{self.toolchain}"[:200]
+
 
 class Figure(Struct, frozen=True):
     """Of a profile and model: reports judged, those that claim what was not so, and how often each kind."""

@@ -23,6 +23,7 @@ _LIMITS = frozenset(
 _TAIL_LINES = 3
 _TAIL_CHARS = 600
 
+_DURATION = re.compile(r" in \d[\d.]*s(?: \([\d:]+\))?")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -79,4 +80,5 @@ def _tail(outcome: Outcome) -> str:
 
 
 def _lines(stream: bytes) -> list[str]:
-    return [line.strip() for line in _text(stream).splitlines() if line.strip()]
+    # Without durations: the same failure again shall read the same, or it would be told again and again.
+    return [line.strip() for line in _DURATION.sub("", _text(stream)).splitlines() if line.strip()]

@@ -94,3 +94,9 @@ def test_given_fewer_tests_than_asked_for_when_judged_then_it_could_not_run() ->
     gate = CommandGate(name="tests", kind="tests", run=["pytest"], planted=PLANT, tests_min=10)
     assert judge_outcome(gate, exited(0, "9 passed in 0.1s")).verdict == "could_not_run"
     assert judge_outcome(gate, exited(0, "10 passed in 0.1s")).verdict == "passed"
+
+
+def test_given_the_same_failure_again_when_judged_then_it_reads_the_same() -> None:
+    slow = judge_outcome(TESTS, exited(1, "E  assert 1 == 2\n1 failed, 2 passed in 65.02s (0:01:05)"))
+    fast = judge_outcome(TESTS, exited(1, "E  assert 1 == 2\n1 failed, 2 passed in 0.1s"))
+    assert slow == fast and "assert 1 == 2 / 1 failed, 2 passed" in fast.detail
