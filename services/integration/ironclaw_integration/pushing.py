@@ -9,7 +9,7 @@ import structlog
 import ironclaw_git
 from ironclaw_chassis.escalations import Escalations
 from ironclaw_contracts.enums import Severity
-from ironclaw_contracts.errors import Unavailable
+from ironclaw_contracts.errors import NotFound, Unavailable
 from ironclaw_integration.theaters import Theaters
 
 log = structlog.get_logger()
@@ -61,7 +61,10 @@ class Pusher:
         """Push a theater's mainline if it moved. Raises `Unavailable` when it could not be pushed."""
         if theater_id not in self._remotes:
             return
-        repository = await self._theaters.repository(theater_id)
+        try:
+            repository = await self._theaters.repository(theater_id)
+        except NotFound:
+            return  # named before it was opened; its first promotion pushes it
         head = await repository.mainline_head()
         if self._pushed.get(theater_id) == head:
             return
