@@ -355,7 +355,7 @@ def _passed(
 async def _target(mainline: Mainline, candidates: list[Candidate]) -> str:
     """Return the commit that the mainline moves to: the merge, or for several one step that joins them.
 
-    The commands judged the last tree only, so no other may stand in the first-parent history (ADR 9).
+    The commands judged the last tree only, so no other may stand in the first-parent history (ADR 12).
     """
     if len(candidates) == 1 or not mainline.gates.gate:
         return candidates[-1].merge.commit
