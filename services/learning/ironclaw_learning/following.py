@@ -5,6 +5,7 @@ import structlog
 
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_contracts.endpoints import ledger as api
+from ironclaw_contracts.endpoints.ledger_proof import FIND_POINT, PointQuery
 from ironclaw_contracts.events import Event, EventType, typed_payload
 from ironclaw_contracts.payloads import RunCreated
 from ironclaw_learning.feedback import Feedback
@@ -57,6 +58,10 @@ class Following:
                 fold(learned, event)
             more = page.next_after is not None
         return learned
+
+    async def point(self, as_of: str) -> int:
+        """Return the seq that a reader names by a seq or an instant."""
+        return (await self._client.call(FIND_POINT, query=PointQuery(as_of))).seq
 
     async def _page(self, after: int) -> api.EventPage:
         query = api.EventsQuery(after=after, types=TYPES, limit=PAGE)

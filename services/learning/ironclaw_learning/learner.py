@@ -50,10 +50,10 @@ class Learner:
                 changes.append("superseded")
             return api.Tick(count, learned.seq, learned.in_force.version, changes)
 
-    async def view(self, at_seq: int | None) -> api.PolicyView:
-        """Return everything about the policy, now or as of an event."""
-        if at_seq is not None:
-            return self._view(await self._following.rebuilt(at_seq))
+    async def view(self, query: api.PolicyQuery) -> api.PolicyView:
+        """Return everything about the policy, now or as of then."""
+        if query.as_of is not None:
+            return self._view(await self._following.rebuilt(await self._following.point(query.as_of)))
         async with self._lock:
             learned, _ = await self._following.caught_up()
             return self._view(learned)

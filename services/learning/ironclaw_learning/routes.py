@@ -18,7 +18,7 @@ def build_routes(parts: Parts) -> Routes:
 
     @routes.serve(api.GET_POLICY)
     async def get_policy(call: Call[Nothing, api.PolicyQuery]) -> api.PolicyView:
-        return await parts.learner.view(call.query.at_seq)
+        return await parts.learner.view(call.query)
 
     @routes.serve(api.PROMOTE_POLICY)
     async def promote_policy(call: Call[api.Promotion, Nothing]) -> api.PolicyView:

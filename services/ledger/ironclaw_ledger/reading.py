@@ -114,6 +114,10 @@ class Reader:
         """Give a lead up."""
         return api.Released(released=await self._store.release_lead(lead_id, service.value, holder))
 
+    async def point(self, as_of: str) -> int:
+        """Return the seq that a reader names. Raises `BadRequest` beyond the present."""
+        return await self._past.seq_of(as_of)
+
     async def mainlines(self, query: MainlinesQuery) -> Mainlines:
         """Return where the mainlines of theaters stood."""
         return await self._past.mainlines(query)

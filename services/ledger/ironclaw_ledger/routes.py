@@ -64,6 +64,10 @@ def build_routes(ledger: Ledger) -> Routes:
     async def list_mainlines(call: Call[Nothing, ledger_proof.MainlinesQuery]) -> ledger_proof.Mainlines:
         return await ledger.reader.mainlines(call.query)
 
+    @routes.serve(ledger_proof.FIND_POINT)
+    async def find_point(call: Call[Nothing, ledger_proof.PointQuery]) -> ledger_proof.Point:
+        return ledger_proof.Point(await ledger.reader.point(call.query.as_of))
+
     @routes.serve(api.LIST_ORDERS)
     async def list_orders(call: Call[Nothing, api.OrdersQuery]) -> api.OrderPage:
         return await ledger.reader.orders(call.query)

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import ledger, vault
-from ironclaw_contracts.endpoints.ledger_proof import MainlinesQuery
+from ironclaw_contracts.endpoints.ledger_proof import MainlinesQuery, PointQuery
 from ironclaw_contracts.enums import RunStatus, Service
 from ironclaw_contracts.errors import BadRequest, NotFound
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
@@ -95,6 +95,7 @@ async def test_given_a_merge_when_theaters_are_read_as_of_before_it_then_they_st
             both = vault.FileQuery(path="x", commit=merged, as_of=between)
             await co.call(vault.READ_FILE, query=both, theater_id="main")
     async with own.as_service(Service.VAULT) as asking:
+        assert (await asking.call(ledger.FIND_POINT, query=PointQuery(between))).seq == int(between)
         found = await asking.call(ledger.LIST_MAINLINES, query=MainlinesQuery(as_of=between))
         assert [(m.theater_id, m.commit) for m in found.mainlines] == [("main", merged)]
 

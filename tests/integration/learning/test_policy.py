@@ -115,7 +115,7 @@ async def test_given_the_ledger_when_the_policy_is_derived_again_at_any_seq_then
         for _ in range(3):
             await chat(client)
             live = await client.call(api.GET_POLICY)
-            again = taught.cli_json("policy", "show", "--at-seq", str(live.as_of_seq))
+            again = taught.cli_json("policy", "show", "--as-of", str(live.as_of_seq))
             assert again["sha256"] == live.sha256
         assert "draft" in taught.cli("policy", "show")
         # A process that was killed goes on where it stood.
@@ -125,7 +125,7 @@ async def test_given_the_ledger_when_the_policy_is_derived_again_at_any_seq_then
         assert routed is not None and routed.policy_version == before.version
         after = await _once_up(client)
         assert after.as_of_seq >= before.as_of_seq
-        rebuilt = taught.cli_json("policy", "show", "--at-seq", str(after.as_of_seq))
+        rebuilt = taught.cli_json("policy", "show", "--as-of", str(after.as_of_seq))
         assert rebuilt["sha256"] == after.sha256
 
 

@@ -5,10 +5,11 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import Line
+from ironclaw_contracts.as_of import AsOf
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.endpoints.learning_appleseed import GIVE_FEEDBACK, INGEST_EVENTS, ROUTE_TASK
 from ironclaw_contracts.enums import Service
-from ironclaw_contracts.ids import Seq, Sha256
+from ironclaw_contracts.ids import Sha256
 from ironclaw_contracts.policy import (
     Evaluation,
     Figures,
@@ -30,9 +31,9 @@ class Tick(Struct, frozen=True):
 
 
 class PolicyQuery(Struct, frozen=True):
-    """`at_seq` derives everything again from the ledger, up to that event."""
+    """With `as_of` everything is derived again from the ledger, up to that point."""
 
-    at_seq: Seq | None = None
+    as_of: AsOf | None = None
 
 
 class Live(Struct, frozen=True):

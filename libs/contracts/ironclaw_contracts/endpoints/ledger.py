@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from ironclaw_contracts.as_of import AsOf, AsOfQuery
 from ironclaw_contracts.chain import Checkpoint, ExportedEvent, Verification
 from ironclaw_contracts.endpoint import MIB, Endpoint, Nothing
-from ironclaw_contracts.endpoints.ledger_proof import LIST_MAINLINES, READ_SLICE, REBUILD
+from ironclaw_contracts.endpoints.ledger_proof import FIND_POINT, LIST_MAINLINES, READ_SLICE, REBUILD
 from ironclaw_contracts.endpoints.ledger_spending import MARK_SENT, RESERVE, RUN_SPENDING, SETTLE
 from ironclaw_contracts.enums import OrderPhase, OrderStatus, RunStatus, Service, Severity
 from ironclaw_contracts.events import Event, EventType, NewEvent
@@ -366,6 +366,7 @@ ENDPOINTS = (
     GET_RUN,
     WHY_RUN,
     READ_SLICE,
+    FIND_POINT,
     LIST_MAINLINES,
     LIST_ORDERS,
     GET_ORDER,

@@ -56,6 +56,26 @@ class Mainlines(Struct, frozen=True):
     mainlines: list[Mainline]
 
 
+class PointQuery(Struct, frozen=True):
+    as_of: AsOf
+
+
+class Point(Struct, frozen=True):
+    """The seq that a reader names by a seq or an instant."""
+
+    seq: int
+
+
+FIND_POINT = Endpoint(
+    service=Service.LEDGER,
+    name="find_point",
+    method="GET",
+    path="/point",
+    summary="The seq that a seq or an instant names.",
+    body=Nothing,
+    query=PointQuery,
+    answer=Point,
+)
 LIST_MAINLINES = Endpoint(
     service=Service.LEDGER,
     name="list_mainlines",

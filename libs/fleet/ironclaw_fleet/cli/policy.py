@@ -13,14 +13,14 @@ policy = App(name="policy", help="Which profile does which kind of order, why, a
 
 
 @policy.command
-async def show(*, at_seq: int | None = None, options: Options = PLAIN) -> None:
+async def show(*, as_of: str | None = None, options: Options = PLAIN) -> None:
     """Show the policy in force with the figures of every profile, and what is proposed.
 
     Parameters
     ----------
-    at_seq: Derive everything again from the ledger, as of this seq.
+    as_of: Derive everything again from the ledger, as of this seq or instant.
     """
-    view = await _view(at_seq)
+    view = await _view(as_of)
     if options.json:
         print_json(view)
         return
@@ -118,9 +118,9 @@ async def rollback(*, reason: str = "rolled back by an operator", options: Optio
     print_json(view) if options.json else _print_header(view)
 
 
-async def _view(at_seq: int | None = None) -> PolicyView:
+async def _view(as_of: str | None = None) -> PolicyView:
     async with gateway() as client:
-        return await client.call(api.GET_POLICY, query=PolicyQuery(at_seq=at_seq))
+        return await client.call(api.GET_POLICY, query=PolicyQuery(as_of=as_of))
 
 
 def _print_header(view: PolicyView) -> None:
