@@ -6,7 +6,15 @@ import time
 import structlog
 
 import ironclaw_git
-from ironclaw_chassis.model import PROVIDER, Message, ModelClient, ModelRequest, Reply, ToolRequest
+from ironclaw_chassis.model import (
+    PROVIDER,
+    Message,
+    ModelClient,
+    ModelError,
+    ModelRequest,
+    Reply,
+    ToolRequest,
+)
 from ironclaw_contracts.artifacts import TRANSCRIPT_FILE, Claims, ModelUse
 from ironclaw_contracts.commands import AGENT, AgentInputs, TheaterPolicy, agent_inputs
 from ironclaw_contracts.enums import Cause
@@ -121,7 +129,13 @@ class _Session:
                 Cause.TASK, f"{used} tokens are used; inputs.tokens_max is {self._inputs.tokens_max}"
             )
         seconds = min(self._seconds_left(), _CALL_SECONDS_MAX)
-        reply = await self._client.ask(request, self._assignment.payer(), timeout_seconds=seconds)
+        try:
+            reply = await self._client.ask(request, self._assignment.payer(), timeout_seconds=seconds)
+        except ModelError:
+            # A provider that has answered before is not down because the order's own time ran out on it.
+            if self._replies:
+                self._seconds_left()
+            raise
         self._replies.append(reply)
         self._assignment.progressed()
         return reply
