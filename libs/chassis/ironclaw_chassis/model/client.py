@@ -26,6 +26,8 @@ log = structlog.get_logger()
 
 PROVIDER = "io.intelligence"
 
+_SETTLED_SECONDS = 0.3
+_LAST_SETTLEMENTS_SECONDS = 2.0
 _ATTEMPTS_MAX = 3
 _RETRY_AFTER_SECONDS_MAX = 30.0
 """A provider that asks for a longer pause is held behind the patrol's breaker instead of a waiting unit."""
@@ -55,6 +57,7 @@ class ModelClient:
         self._prices = prices
         self._output_tokens_max = output_tokens_max
         self._slots = asyncio.Semaphore(concurrency)
+        self._settlements: set[asyncio.Task[None]] = set()
         self._cassette = cassette
         self._client: AsyncOpenAI | None = None
 
@@ -98,7 +101,9 @@ class ModelClient:
         raise AssertionError("unreachable")
 
     async def aclose(self) -> None:
-        """Close the connections."""
+        """Close the connections, after what is still to be settled."""
+        if self._settlements:
+            await asyncio.wait(self._settlements, timeout=_LAST_SETTLEMENTS_SECONDS)
         if self._client is not None:
             await self._client.close()
 
@@ -125,10 +130,17 @@ class ModelClient:
                 raise
             finally:
                 MODEL_COST.labels(request.model).inc(spent[1] / 1_000_000)
-                await asyncio.shield(self._purse.settle(reservation, *spent))
+                await self._settle(reservation, spent)
         MODEL_TOKENS.labels(request.model, "in").inc(reply.tokens_in)
         MODEL_TOKENS.labels(request.model, "out").inc(reply.tokens_out)
         return reply
+
+    async def _settle(self, reservation: str, spent: tuple[int, int]) -> None:
+        """Settle, but let work that is done not wait for a ledger that is away: its lease runs on."""
+        task = asyncio.create_task(self._purse.settle(reservation, *spent), name="settlement")
+        self._settlements.add(task)
+        task.add_done_callback(self._settlements.discard)
+        await asyncio.wait({task}, timeout=_SETTLED_SECONDS)
 
     async def _measured(self, request: ModelRequest, timeout_seconds: float) -> Reply:
         about = {"gen_ai.operation.name": "chat", "gen_ai.request.model": request.model}
