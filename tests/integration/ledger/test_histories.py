@@ -24,6 +24,8 @@ from tests.unit.ledger.test_no_limbo import payloads
 
 ORDERS = ("o1", "o2", "o3")
 
+_BEGIN_AN_ATTEMPT = frozenset({E.ORDER_REISSUED, E.ORDER_ADOPTED})
+
 
 class Histories(RuleBasedStateMachine):
     """The model keeps of each order only its phase and attempt, moved by the table."""
@@ -101,7 +103,7 @@ class Histories(RuleBasedStateMachine):
             self.runner.run(self._append(source, event))
         except StaleAttempt:
             foreign_hand = source is Service.WORKER and phase in {OrderPhase.CLAIMED, OrderPhase.RUNNING}
-            assert shift != 0 or foreign_hand or kind is E.ORDER_REISSUED
+            assert shift != 0 or foreign_hand or kind in _BEGIN_AN_ATTEMPT
         except Problem:
             pass  # the table or a guard refused it; what matters is that nothing changed, which the end checks
         else:
@@ -109,7 +111,7 @@ class Histories(RuleBasedStateMachine):
             assert phase in ORDER_TRANSITIONS[kind].sources
             assert kind not in FENCED or payload.attempt == attempt  # type: ignore[attr-defined]
             reached = target_phase(kind, payload) or phase
-            self.model[order_id] = (reached, attempt + 1 if kind is E.ORDER_REISSUED else attempt)
+            self.model[order_id] = (reached, attempt + 1 if kind in _BEGIN_AN_ATTEMPT else attempt)
             self.accepted.append((source, event))
 
     @rule()
