@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import openclawdbot
 from ironclaw_contracts.endpoints.openclawdbot_proof import (
+    AuditedMessage,
     AuditQuery,
     Registration,
     Retirement,
@@ -189,12 +190,16 @@ async def test_given_the_audit_when_verified_elsewhere_then_it_holds_and_an_alte
     assert "every signature holds" in fleet.cli("openclaw", "verify")
     async with fleet.client() as client:
         page = await client.call(api.READ_AUDIT, query=AuditQuery(limit=500))
+        while made.ack.ack_id not in {message.receipt.ack.ack_id for message in page.messages}:
+            page = await client.call(api.READ_AUDIT, query=AuditQuery(after=page.next_after, limit=500))
         validator_id = (await client.call(api.GET_VALIDATOR)).validator_id
     keys = {(key.node_id, key.version): key.public_key_ref for key in page.keys}
     assert verify(page.messages, keys, validator_id).fault is None
-    altered = msgspec.json.decode(msgspec.json.encode(page.messages[-1]), type=type(page.messages[-1]))
-    altered.message["intent"]["objective"] = "altered"
-    checked = verify([*page.messages[:-1], altered], keys, validator_id)
+    # The fleet's own nodes beat meanwhile, so ours need not be the last.
+    position = [message.receipt.ack.ack_id for message in page.messages].index(made.ack.ack_id)
+    messages = msgspec.json.decode(msgspec.json.encode(page.messages), type=list[AuditedMessage])
+    messages[position].message["intent"]["objective"] = "altered"
+    checked = verify(messages, keys, validator_id)
     assert checked.ack_id == made.ack.ack_id and "does not hold" in (checked.fault or "")
 
 
