@@ -57,11 +57,8 @@ check: $(STAMP) ## Format, lint, strict types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/basedpyright --level error
 
-bench: $(STAMP) ## Measure, each beside a baseline of the same run
-	@$(BIN)/python bench/chat.py --json bench/results/chat.json
-	@$(BIN)/python bench/milestones.py --json bench/results/milestones.json
-	@$(BIN)/python bench/heartbeats.py --json bench/results/heartbeats.json
-	@$(BIN)/python bench/learning.py --json bench/results/learning.json
+bench: $(STAMP) ## Measure, each beside a baseline of the same run: ONLY="chat ledger" for some
+	@$(BIN)/python -m bench $(ONLY) --json bench/results/latest.json
 
 format: $(STAMP) ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .

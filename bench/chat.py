@@ -2,20 +2,16 @@
 
 Both are measured in one run, in turn, since machines are shared and noisy: quote the ratio.
 
-    python bench/chat.py [--rounds 30] [--json results.json]
+    python -m bench chat
 """
 
-import argparse
 import asyncio
-import json
-import os
-import platform
-import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from bench.report import Aim, Row, paired
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import RunStatus
 from ironclaw_fleet.cli.machine import running_fleet
@@ -54,8 +50,8 @@ async def one_chat(client: object) -> float:
     return (time.perf_counter() - started) * 1000
 
 
-async def measure(rounds: int) -> dict[str, object]:
-    """Run both in turn and return the figures."""
+async def measure(rounds: int) -> list[Row]:
+    """Run both in turn."""
     chats: list[float] = []
     gits: list[float] = []
     with tempfile.TemporaryDirectory(prefix="ironclaw-bench-") as name:
@@ -74,49 +70,19 @@ async def measure(rounds: int) -> dict[str, object]:
             for number in range(rounds):
                 chats.append(await one_chat(client))
                 gits.append(await asyncio.to_thread(bare_git, repository, number))
-    ratio = statistics.median(chat / bare for chat, bare in zip(chats, gits, strict=True))
-    return {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "rounds": rounds,
-        "chat_ms": quartiles(chats),
-        "bare_git_ms": quartiles(gits),
-        "ratio_median": round(ratio, 2),
-    }
+    return [
+        paired(
+            "one chat, one order: gated, merged, answered",
+            "ms",
+            chats,
+            gits,
+            "git: worktree add, commit, merge, remove",
+            Aim("<=", 2.0),
+            Aim("<=", 80, "ours"),
+        )
+    ]
 
 
-def quartiles(values: list[float]) -> dict[str, float]:
-    """Return minimum, median, 90th percentile and maximum."""
-    ordered = sorted(values)
-    return {
-        "min": round(ordered[0], 1),
-        "median": round(statistics.median(ordered), 1),
-        "p90": round(ordered[int(len(ordered) * 0.9)], 1),
-        "max": round(ordered[-1], 1),
-    }
-
-
-def main() -> None:
-    """Print the table, and the JSON where it is asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    found = asyncio.run(measure(arguments.rounds))
-    print(f"{found['machine']}, {found['rounds']} rounds in turn")
-    print(f"{'':<34}{'min':>8}{'median':>8}{'p90':>8}{'max':>8}")
-    for label, key in (
-        ("one chat, merged and answered, ms", "chat_ms"),
-        ("bare git of the same order, ms", "bare_git_ms"),
-    ):
-        row = found[key]
-        print(f"{label:<34}" + "".join(f"{row[column]:>8}" for column in ("min", "median", "p90", "max")))  # type: ignore[index]
-    print(f"ratio, median of pairs: {found['ratio_median']}")
-    if arguments.json:
-        arguments.json.parent.mkdir(parents=True, exist_ok=True)
-        arguments.json.write_text(json.dumps(found, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def rows() -> list[Row]:
+    """Measure thirty rounds."""
+    return asyncio.run(measure(30))

@@ -1,14 +1,10 @@
 """Heartbeats verified and durable a second, on one core, beside bare Ed25519 verification in the same run.
 
-python bench/heartbeats.py [--seconds 3] [--rounds 3] [--json results.json]
+python -m bench heartbeats
 """
 
-import argparse
 import asyncio
-import json
 import os
-import platform
-import statistics
 import tempfile
 import time
 import uuid
@@ -19,6 +15,7 @@ import aiohttp
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench.report import Aim, Row, paired
 from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.identity import Identity
 from ironclaw_chassis.settings import ServiceSettings
@@ -94,8 +91,8 @@ async def validated(url: str, signers: list[Signer], numbers: dict[str, int], se
         return done / (time.perf_counter() - started)
 
 
-async def measure(seconds: float, rounds: int) -> dict[str, object]:
-    """Run both in turn and return the figures."""
+async def measure(seconds: float, rounds: int) -> list[Row]:
+    """Run both in turn."""
     os.environ["IRONCLAW_LOG_LEVEL"] = "warning"
     ours: list[float] = []
     plain: list[float] = []
@@ -120,30 +117,18 @@ async def measure(seconds: float, rounds: int) -> dict[str, object]:
             for _ in range(rounds):
                 plain.append(await asyncio.to_thread(bare, seconds))
                 ours.append(await validated(url, signers, numbers, seconds))
-    ratios = [o / p for o, p in zip(ours, plain, strict=True)]
-    return {
-        "heartbeats_per_second": round(statistics.median(ours)),
-        "bare_verifications_per_second": round(statistics.median(plain)),
-        "ratio": round(statistics.median(ratios), 3),
-        "rounds": rounds,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-    }
+    return [
+        paired(
+            "heartbeats, verified and durable",
+            "1/s",
+            ours,
+            plain,
+            "bare Ed25519 verification on one core",
+            Aim(">=", 0.3),
+        )
+    ]
 
 
-def main() -> None:
-    """Print the figures, and write them where asked."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=3.0)
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--json", type=Path)
-    given = arguments.parse_args()
-    found = asyncio.run(measure(given.seconds, given.rounds))
-    for name, value in found.items():
-        print(f"{name:<30} {value}")
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(found, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def rows() -> list[Row]:
+    """Measure three rounds of three seconds each."""
+    return asyncio.run(measure(3.0, 3))

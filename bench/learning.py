@@ -3,16 +3,12 @@
 Both go through a real ledger process on a real PostgreSQL, over HTTP. What is remembered is measured after a
 tenth of the events and after all of them: it must not grow with their number.
 
-python bench/learning.py [--orders 3000] [--rounds 3] [--json results.json]
+    python -m bench learning
 """
 
-import argparse
 import asyncio
-import json
 import os
-import platform
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,8 +17,8 @@ from importlib.resources import files
 from pathlib import Path
 
 import asyncpg
-import msgspec
 
+from bench.report import Row, paired
 from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.database import migrate
 from ironclaw_chassis.identity import Identity, create_key
@@ -168,7 +164,7 @@ async def remembered_after(client: ServiceClient, share: float) -> int:
     return len(encode(learned))
 
 
-async def measure(orders: int, rounds: int) -> dict[str, object]:
+async def measure(orders: int, rounds: int) -> list[Row]:
     """Run both in turn and return the figures."""
     with tempfile.TemporaryDirectory(prefix="ironclaw-bench-", dir="/tmp") as folder:
         Path(folder).chmod(0o711)
@@ -193,7 +189,7 @@ async def measure(orders: int, rounds: int) -> dict[str, object]:
             postgres.wait(20)
 
 
-async def measured(base: str, state: StateDirectory, orders: int, rounds: int) -> dict[str, object]:
+async def measured(base: str, state: StateDirectory, orders: int, rounds: int) -> list[Row]:
     """Fill a ledger, start its process, and measure."""
     admin = await asyncpg.connect(base)
     await admin.execute("create database bench_ledger")
@@ -222,7 +218,7 @@ async def measured(base: str, state: StateDirectory, orders: int, rounds: int) -
         process.wait(20)
 
 
-async def figures(client: ServiceClient, url: str, rounds: int) -> dict[str, object]:
+async def figures(client: ServiceClient, url: str, rounds: int) -> list[Row]:
     """Measure reading and taking in, in turn."""
     reading: list[float] = []
     ticking: list[float] = []
@@ -232,34 +228,28 @@ async def figures(client: ServiceClient, url: str, rounds: int) -> dict[str, obj
         reading.append(count / seconds)
         count, seconds, size = await take_in(client, url)
         ticking.append(count / seconds)
-    return {
-        "events": count,
-        "ledger_events": (await client.call(api.GET_CHAIN)).head_seq,
-        "tick_events_per_second": round(statistics.median(ticking)),
-        "reading_events_per_second": round(statistics.median(reading)),
-        "ratio": round(statistics.median([t / r for t, r in zip(ticking, reading, strict=True)]), 3),
-        "bytes_remembered_after_a_tenth": await remembered_after(client, 0.1),
-        "bytes_remembered_after_all": size,
-        "process_mib_max": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "rounds": rounds,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-    }
+    early = await remembered_after(client, 0.1)
+    return [
+        paired(
+            "learning: events taken in by a tick",
+            "1/s",
+            ticking,
+            reading,
+            "reading the same pages",
+            note=f"{count} events",
+        ),
+        Row(
+            "learning: memory after all events, beside after a tenth",
+            "bytes",
+            size,
+            early,
+            "after a tenth",
+            round(size / early, 3),
+            note=f"process at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB",
+        ),
+    ]
 
 
-def main() -> None:
-    """Print the figures, and write them where asked."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--orders", type=int, default=3_000)
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--json", type=Path)
-    given = arguments.parse_args()
-    found = asyncio.run(measure(given.orders, given.rounds))
-    for name, value in found.items():
-        print(f"{name:<32} {value}")
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_bytes(msgspec.json.format(json.dumps(found).encode(), indent=2) + b"\n")
-
-
-if __name__ == "__main__":
-    main()
+def rows() -> list[Row]:
+    """Measure three rounds over 3,000 orders."""
+    return asyncio.run(measure(3_000, 3))

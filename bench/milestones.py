@@ -1,14 +1,10 @@
 """Milestones accepted a second, verified and durable, beside an empty Litestar POST in the same run.
 
-python bench/milestones.py [--seconds 3] [--rounds 3] [--json results.json]
+python -m bench milestones
 """
 
-import argparse
 import asyncio
-import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +15,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from bench.report import Aim, Row, paired
 from ironclaw_contracts.canonical import parse
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.ids import new_id
@@ -82,8 +79,8 @@ async def rate(url: str, secret: str, seconds: float) -> float:
         return done / (time.perf_counter() - started)
 
 
-async def measure(seconds: float, rounds: int) -> dict[str, object]:
-    """Run both in turn and return the figures."""
+async def measure(seconds: float, rounds: int) -> list[Row]:
+    """Run both in turn."""
     os.environ["IRONCLAW_OPENCLAWDBOT_INGEST_PER_SECOND"] = "1000000"
     os.environ["IRONCLAW_OPENCLAWDBOT_INGEST_BURST"] = "1000000"
     os.environ["IRONCLAW_LOG_LEVEL"] = "warning"
@@ -104,30 +101,18 @@ async def measure(seconds: float, rounds: int) -> dict[str, object]:
                     ours.append(await rate(f"http://127.0.0.1:{bot}{INGEST_PATH}", secret, seconds))
         finally:
             baseline.kill()
-    ratios = [o / e for o, e in zip(ours, empty, strict=True)]
-    return {
-        "milestones_per_second": round(statistics.median(ours)),
-        "empty_posts_per_second": round(statistics.median(empty)),
-        "ratio": round(statistics.median(ratios), 3),
-        "rounds": rounds,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-    }
+    return [
+        paired(
+            "milestone ingest, verified and durable",
+            "1/s",
+            ours,
+            empty,
+            "empty Litestar POST",
+            Aim(">=", 0.5),
+        )
+    ]
 
 
-def main() -> None:
-    """Print the figures, and write them where asked."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--seconds", type=float, default=3.0)
-    arguments.add_argument("--rounds", type=int, default=3)
-    arguments.add_argument("--json", type=Path)
-    given = arguments.parse_args()
-    found = asyncio.run(measure(given.seconds, given.rounds))
-    for name, value in found.items():
-        print(f"{name:<26} {value}")
-    if given.json:
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(found, indent=2) + "\n")
-
-
-if __name__ == "__main__":
-    main()
+def rows() -> list[Row]:
+    """Measure three rounds of three seconds each."""
+    return asyncio.run(measure(3.0, 3))
