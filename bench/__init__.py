@@ -1,1 +1,1 @@
-"""Measurements, each beside a baseline of the same run: `make bench`. docs/performance.md explains the figures."""
+"""Measurements, each beside a baseline of its own run: `make bench`; explained in docs/performance.md."""
