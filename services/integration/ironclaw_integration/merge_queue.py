@@ -115,6 +115,7 @@ class MergeQueue:
             return await self._hold(waiting, str(error), [])
         merged = [order for order in waiting if await _is_promoted(mainline, order)]
         if merged:
+            await _bring_along(mainline)
             promoted = [(order, order.merge_commit or "") for order in merged]
             with _merging(merged):
                 await self._announcer.integrated(promoted, mainline.repository.mainline_branch)
@@ -367,6 +368,15 @@ async def _target(mainline: Mainline, candidates: list[Candidate]) -> str:
         f"Merge {len(candidates)} orders\n{titles}",
         when=max(one.order.created_at for one in candidates),
     )
+
+
+async def _bring_along(mainline: Mainline) -> None:
+    """Have the user's checkout follow a promotion that a crash cut in two."""
+    try:
+        await ironclaw_git.catch_up(mainline.repository)
+    except ironclaw_git.DirtyCheckout as error:
+        # The work is merged all the same; the next promotion is held with this reason.
+        log.warning("a checkout is behind", theater_id=mainline.theater_id, reason=str(error))
 
 
 async def _is_promoted(mainline: Mainline, order: OrderSnapshot) -> bool:
