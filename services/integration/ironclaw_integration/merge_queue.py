@@ -38,6 +38,8 @@ log = structlog.get_logger()
 QUEUED_PHASES = frozenset({OrderPhase.READY, OrderPhase.INTEGRATING, OrderPhase.GATED, OrderPhase.HELD})
 _SWAPS_MAX = 5
 _ROUNDS_MAX = 1_000
+_HELD_TURN = 8
+"""One round in so many begins with the held orders, so that no endless stream of new ones starves them."""
 
 
 class MergeQueue:
@@ -88,9 +90,14 @@ class MergeQueue:
     async def _rounds(self, theater_id: str, only: str | None) -> None:
         done: set[tuple[str, int]] = set()
         swaps = 0
-        for _ in range(_ROUNDS_MAX):
+        for number in range(1, _ROUNDS_MAX + 1):
+            turn = number % _HELD_TURN == 0
             queued = [o async for o, _ in self._ledger.orders_in(sorted(QUEUED_PHASES), theater_id)]
-            waiting = [o for o in in_order(queued) if (o.order_id, o.attempt) not in done]
+            waiting = [
+                o
+                for o in in_order(queued, held_first=turn)
+                if (o.order_id, o.attempt) not in done or (turn and o.phase is OrderPhase.HELD)
+            ]
             waiting = [o for o in waiting if only is None or o.order_id == only]
             if not waiting:
                 return

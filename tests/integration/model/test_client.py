@@ -137,7 +137,18 @@ async def test_given_a_limit_when_the_provider_names_a_pause_then_it_is_kept_and
         (Turn(raw=b"<html>busy</html>"), Cause.PROVIDER_DOWN, 3),
         (Turn(text="x" * 500, cut_after=5), Cause.PROVIDER_DOWN, 3),
     ],
-    ids=["long pause", "until a date", "a date that is over", "key", "request", "server", "empty", "garbled", "no stream", "cut off"],
+    ids=[
+        "long pause",
+        "until a date",
+        "a date that is over",
+        "key",
+        "request",
+        "server",
+        "empty",
+        "garbled",
+        "no stream",
+        "cut off",
+    ],
 )
 async def test_given_a_failure_when_asked_then_it_is_typed_and_only_the_provider_s_are_tried_again(
     server: ModelServer, purse: Ledger, turn: Turn, cause: Cause, tries: int
