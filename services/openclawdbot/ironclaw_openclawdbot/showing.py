@@ -42,8 +42,10 @@ def read_catalogue(path: str) -> list[Segment]:
 
 def clamp_limit(given: str | None) -> int:
     """Return the limit of a feed: 1…50, and 20 for what is no number."""
+    if not given or not given.isascii() or "_" in given:  # Python reads more as a number than others do
+        return _LIMIT_DEFAULT
     try:
-        return max(1, min(FEED_MAX, int(float(given)))) if given else _LIMIT_DEFAULT
+        return max(1, min(FEED_MAX, int(float(given))))
     except (ValueError, OverflowError):
         return _LIMIT_DEFAULT
 
