@@ -1,5 +1,9 @@
-"""Check a foreign receiver: `ironclaw conformance milestones | demand | poi | appleseed --against URL`."""
+"""Check a foreign receiver: `ironclaw conformance milestones | demand | poi | appleseed --against URL`.
 
+`ironclaw conformance sender PROGRAM...` checks who signs for the first two.
+"""
+
+import asyncio
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +14,7 @@ from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.signing import split_secrets
 from ironclaw_fleet.cli.output import PLAIN, Options, print_json, say
 from ironclaw_fleet.cli.session import EXIT_USAGE, Failed
-from ironclaw_fleet.conformance.case import Case
+from ironclaw_fleet.conformance.case import Case, Outcome
 from ironclaw_fleet.conformance.run import run_cases
 from ironclaw_fleet.statedir import StateDirectory
 
@@ -34,6 +38,23 @@ async def demand(*, against: str, options: Options = PLAIN) -> None:
     from ironclaw_fleet.conformance.channels import demand_suite
 
     await _run(demand_suite(_secret(), new_id(), datetime.now(UTC)), against, options)
+
+
+@conformance.command
+async def sender(*program: str, options: Options = PLAIN) -> None:
+    """Have your own program sign the published milestone cases, and say what it gets wrong.
+
+    Parameters
+    ----------
+    program
+        A program with its arguments. It reads a body on its standard input and prints the signature, once for
+        each case; the secret is in MILESTONE_SIGNING_SECRET.
+    """
+    from ironclaw_fleet.conformance.sender import check_sender
+
+    if not program:
+        raise Failed("name the program that signs: ironclaw conformance sender -- node sign.js", EXIT_USAGE)
+    _report(await asyncio.to_thread(check_sender, program), options)
 
 
 @conformance.command
@@ -74,7 +95,10 @@ async def appleseed(*, against: str, options: Options = PLAIN) -> None:
 
 
 async def _run(cases: list[Case], against: str, options: Options) -> None:
-    outcomes = await run_cases(cases, against)
+    _report(await run_cases(cases, against), options)
+
+
+def _report(outcomes: list[Outcome], options: Options) -> None:
     if options.json:
         print_json(outcomes)
     else:
