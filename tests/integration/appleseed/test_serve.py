@@ -178,10 +178,8 @@ def test_given_feedback_and_a_task_when_posted_then_both_are_kept(server: Server
     assert status == 200 and routed["selected_skills"][0]["score"] == 10.5
     events = lines(server.folder / "state" / "events.jsonl")
     assert [event["event_type"] for event in events] == ["feedback_recorded", "session_started"]
-    assert server.post("/v1/route", {"task": " "}) == (
-        400,
-        {"error": "task is required: give a non-blank string"},
-    )
+    for nothing in ({}, {"task": None}, {"task": " "}):
+        assert server.post("/v1/route", nothing) == (400, {"error": "task is required"})
 
 
 def test_given_one_bad_item_when_posted_then_the_whole_payload_is_refused_and_named(server: Server) -> None:
