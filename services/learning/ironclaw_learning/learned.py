@@ -12,7 +12,7 @@ from ironclaw_contracts.payloads import PolicyUpdated
 from ironclaw_contracts.policy import Evaluation, PolicyDocument, PolicyParameters
 from ironclaw_learning.sketch import Bins
 
-FORM = 2
+FORM = 3
 """Changes with the shape or the meaning of what is remembered: another form is derived anew."""
 
 
