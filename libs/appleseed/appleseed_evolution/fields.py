@@ -125,7 +125,7 @@ class Members:
 
 
 def _is_instant(value: object) -> bool:
-    """Tell whether a value is an ISO 8601 instant, in whichever of its forms: a refusal is final for senders."""
+    """Tell whether a value is an ISO 8601 instant, in any of its forms: senders take a refusal as final."""
     if not isinstance(value, str) or "T" not in value:
         return False
     try:

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -264,6 +265,30 @@ def test_given_a_state_directory_that_fails_when_a_client_retries_then_503_until
         away.rename(state)
         assert sending.result(timeout=60) == 200
     assert client.tries > 1 and len(server.stored()) == 2
+
+
+def test_given_more_calls_at_once_than_it_takes_when_one_more_comes_then_503_in_json_and_a_retry_succeeds(
+    shared: Server,
+) -> None:
+    begun = b"POST /v1/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{"
+    with ExitStack() as stack:
+        for _ in range(512):
+            held = stack.enter_context(socket.create_connection(("127.0.0.1", shared.port), timeout=10))
+            held.sendall(begun)
+        connection = http.client.HTTPConnection("127.0.0.1", shared.port, timeout=30)
+        stack.callback(connection.close)
+        deadline = time.monotonic() + 30
+        while True:
+            connection.request("POST", "/v1/route", b'{"task": "review"}')
+            answer = connection.getresponse()
+            said = json.loads(answer.read())
+            if answer.status == 503 or time.monotonic() > deadline:
+                break
+        assert answer.status == 503 and "again" in said["error"]
+        assert answer.getheader("content-type") == "application/json"
+        assert answer.getheader("retry-after") == "1"
+    client = FieldClient(f"http://127.0.0.1:{shared.port}")
+    assert client.send("/v1/route", {"task": "review"}) == 200
 
 
 @pytest.mark.trust

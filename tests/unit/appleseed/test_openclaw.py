@@ -235,7 +235,7 @@ def test_given_a_bundle_whose_envelope_is_another_one_in_the_ledger_when_replaye
     stored = started | {"envelope_id": feedback["envelope_id"]}
     ingest(workspace, json.dumps(stored).encode(), now=NOW, new_id=lambda: "no id is missing")
     for left in ([started, feedback], [started]):
-        with pytest.raises(BadRequest, match="another envelope|says what envelope"):
+        with pytest.raises(BadRequest, match=r"another envelope|says what envelope"):
             imported(workspace, bundle | {"adapted_envelopes": left})
     assert lines(workspace.state.envelopes.path) == [stored]
     assert not lines(workspace.state.projected_feedback.path) and not workspace.state.reports.exists()

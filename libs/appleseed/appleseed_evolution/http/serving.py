@@ -13,14 +13,15 @@ from appleseed_evolution.http.surface import Surface, error_answer, route_handle
 from appleseed_evolution.workspace import Workspace
 from ironclaw_chassis.logs import configure_logging
 from ironclaw_chassis.middleware import request_context
+from ironclaw_chassis.overload import bounded
 from ironclaw_chassis.secret import Secret
 from ironclaw_contracts.enums import Service
-from ironclaw_contracts.errors import BadRequest, Internal, NotFound, Problem
+from ironclaw_contracts.errors import BadRequest, Internal, NotFound, Problem, Unavailable
 
 log = structlog.get_logger()
 
 _DRAIN_SECONDS = 2
-_CONNECTIONS_MAX = 512
+_CALLS_MAX = 512
 
 
 def create_app(workspace: Workspace, *, api_key: Secret | None) -> Litestar:
@@ -52,8 +53,9 @@ def serve(workspace: Workspace, *, host: str, port: int, api_key: Secret | None)
         state=str(workspace.state.path),
         asks_for_key=api_key is not None,
     )
+    too_many = error_answer(Unavailable(f"{_CALLS_MAX} calls are under way; send it again later"))
     config = uvicorn.Config(
-        create_app(workspace, api_key=api_key),
+        bounded(create_app(workspace, api_key=api_key), calls_max=_CALLS_MAX, answer=too_many.body),
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -61,7 +63,6 @@ def serve(workspace: Workspace, *, host: str, port: int, api_key: Secret | None)
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
-        limit_concurrency=_CONNECTIONS_MAX,
     )
     uvicorn.Server(config).run(sockets=[listening])
 

@@ -68,9 +68,7 @@ def _checked(envelopes: Sequence[Envelope], stored: Mapping[str, Envelope]) -> d
     return known
 
 
-def _projection(
-    members: Members, known: Mapping[str, Envelope], now: datetime
-) -> ProjectedFeedbackRecord:
+def _projection(members: Members, known: Mapping[str, Envelope], now: datetime) -> ProjectedFeedbackRecord:
     envelope_id = members.text("source_envelope_id")
     envelope = known.get(envelope_id)
     if envelope is None:
