@@ -383,6 +383,19 @@ def test_given_bytes_that_are_no_request_when_sent_then_the_server_goes_on(share
     assert shared.call("GET", "/health") == (200, {"status": "ok"})
 
 
+def test_given_a_sender_who_hangs_up_within_the_body_when_served_then_it_is_no_fault_of_ours(
+    folder: Path,
+) -> None:
+    server = Server(folder)
+    server.start()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(b"POST /v1/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{")
+    assert server.call("GET", "/health")[0] == 200
+    server.stop()
+    log = (folder / "serve.log").read_text()
+    assert "Traceback" not in log and "failed" not in log and server.stored() == []
+
+
 @ANY_EXAMPLE
 @given(payload=payloads)
 def test_given_any_allowed_payload_when_posted_then_inspection_shows_what_was_answered(

@@ -9,8 +9,10 @@ import uvicorn
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
-from appleseed_evolution.http.surface import Surface, error_answer, route_handlers
+from appleseed_evolution.http.surface import Surface, calls_of, error_answer
 from appleseed_evolution.workspace import Workspace
+from ironclaw_chassis.foreign import build_foreign
+from ironclaw_chassis.foreign_lane import answer_foreign
 from ironclaw_chassis.logs import configure_logging
 from ironclaw_chassis.middleware import request_context
 from ironclaw_chassis.overload import bounded
@@ -26,13 +28,17 @@ _CALLS_MAX = 512
 
 def create_app(workspace: Workspace, *, api_key: Secret | None) -> Litestar:
     """Return the application: the surface, and errors in the form that field clients read."""
-    return Litestar(
-        route_handlers=route_handlers(Surface(workspace, api_key=api_key)),
-        middleware=[request_context(Service.LEARNING)],
+    calls = calls_of(Surface(workspace, api_key=api_key))
+    app = Litestar(
+        route_handlers=[build_foreign(endpoint, handler) for endpoint, handler in calls],
         exception_handlers={Exception: _render},
         openapi_config=None,
         logging_config=None,
     )
+    # The router is for what is no call of the surface; it takes a sender who hangs up for a fault of ours.
+    lanes = {(endpoint.method, endpoint.path.encode()): (endpoint, handler) for endpoint, handler in calls}
+    app.asgi_handler = request_context(Service.LEARNING)(answer_foreign(lanes, app.asgi_handler))
+    return app
 
 
 def serve(workspace: Workspace, *, host: str, port: int, api_key: Secret | None) -> None:
