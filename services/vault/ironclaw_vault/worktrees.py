@@ -142,8 +142,7 @@ class Worktrees:
         places = self._theaters.places(order.theater_id)
         path = places.worktree(order.order_id, attempt)
         branch = ironclaw_git.order_branch(order.order_id, attempt)
-        heads = await repository.refs(f"refs/heads/{branch}")
-        head = heads.get(f"refs/heads/{branch}")
+        head = await repository.ref(f"refs/heads/{branch}")
         if head is None and not path.is_dir():
             raise NotFound(f"attempt {attempt} of order {order.order_id} has no worktree")
         files: list[str] = []
