@@ -70,7 +70,7 @@ def mean(memory: Memory) -> float:
 
 
 def _cautious(memory: Memory) -> float:
-    """Return the rate for estimates of variance, as Agresti and Coull take it: alike outcomes prove little."""
+    """Return the rate for estimates of variance, as Agresti and Coull take it: few outcomes prove little."""
     return (memory.reward + 2) / (memory.n + 4)
 
 
