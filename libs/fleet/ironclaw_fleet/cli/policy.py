@@ -103,8 +103,18 @@ async def tick(*, options: Options = PLAIN) -> None:
 
 
 @policy.command
-async def promote(version: int, *, options: Options = PLAIN) -> None:
-    """Put the proposal of this version in force; refused when the gate blocks it."""
+async def promote(version: int | None = None, *, options: Options = PLAIN) -> None:
+    """Put the proposal that waits in force; refused when the gate blocks it.
+
+    Parameters
+    ----------
+    version: Refuse when another version waits by now.
+    """
+    if version is None:
+        waiting = (await _view()).proposal
+        if waiting is None:
+            raise Failed("no proposal waits")
+        version = waiting.version
     async with gateway() as client:
         view = await client.call(api.PROMOTE_POLICY, api.PromotionRequest(version=version))
     print_json(view) if options.json else _print_header(view)
