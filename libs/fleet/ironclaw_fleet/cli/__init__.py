@@ -30,6 +30,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.replay import replay
     from ironclaw_fleet.cli.salvage import salvage
     from ironclaw_fleet.cli.secrets import secrets
+    from ironclaw_fleet.cli.skills import skills
     from ironclaw_fleet.cli.spending import spending
     from ironclaw_fleet.cli.theater import theater
     from ironclaw_fleet.cli.top import top
@@ -85,6 +86,7 @@ def build_app() -> App:
         conformance,
         openclaw,
         policy,
+        skills,
     ):
         app.command(group)
     for group in (gates, approvals, weather):
