@@ -26,6 +26,9 @@ async def milestones(*, against: str, options: Options = PLAIN) -> None:
     """Send the milestone cases to a receiver and say what it gets wrong.
 
     The secret is MILESTONE_SIGNING_SECRET, or that of this machine's fleet.
+
+    Args:
+        against: The receiver's URL.
     """
     from ironclaw_fleet.conformance.channels import milestone_suite
 
@@ -34,7 +37,11 @@ async def milestones(*, against: str, options: Options = PLAIN) -> None:
 
 @conformance.command
 async def demand(*, against: str, options: Options = PLAIN) -> None:
-    """Send the demand cases to a receiver and say what it gets wrong."""
+    """Send the demand cases to a receiver and say what it gets wrong.
+
+    Args:
+        against: The receiver's URL.
+    """
     from ironclaw_fleet.conformance.channels import demand_suite
 
     await _run(demand_suite(_secret(), new_id(), datetime.now(UTC)), against, options)
@@ -64,11 +71,10 @@ async def poi(*, against: str, key: Path | None = None, options: Options = PLAIN
     This machine's fleet registers a fresh node for the run. Another validator's operator registers the node
     of a key file first: `--key FILE` makes the file when it is missing, and prints what to register.
 
-    Parameters
-    ----------
-    key
-        An Ed25519 key (PEM) of a node that the validator has registered as a Planner. Its cases that have to
-        be rejected cost the node reputation, so use a new one for each run.
+    Args:
+        against: The validator's URL.
+        key: An Ed25519 key (PEM) of a node that the validator has registered as a Planner. Its cases that
+            have to be rejected cost the node reputation, so use a new one for each run.
     """
     from ironclaw_fleet.conformance.node import fresh_signer, read_signer, register
     from ironclaw_fleet.conformance.poi import poi_suite
@@ -87,6 +93,9 @@ async def appleseed(*, against: str, options: Options = PLAIN) -> None:
     """Send the Appleseed cases to a server and say what it gets wrong.
 
     The key is APPLESEED_API_KEY; without one, the server is taken to ask for none.
+
+    Args:
+        against: The server's URL.
     """
     from ironclaw_fleet.conformance.appleseed import appleseed_suite
 
