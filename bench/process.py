@@ -1,4 +1,4 @@
-"""The fleet as processes: how long it takes to start, and what it takes of the machine while nothing is asked.
+"""The fleet as processes: how long it takes to start, and what it takes of the machine when nothing is asked.
 
 It is measured after it has done an order, so that what is imported late counts too. "All processes" are those
 that `ironclaw up` starts and itself: supervisor, guardian, services, PostgreSQL with its backends, Valkey.
