@@ -1,10 +1,10 @@
 """Bodies and queries, parsed once at the border: strictly typed, bounded, without NUL."""
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
-from litestar.connection import ASGIConnection
 
 from ironclaw_contracts.endpoint import Endpoint
 from ironclaw_contracts.errors import BadRequest
@@ -45,9 +45,9 @@ def decode_body(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
     return value
 
 
-def decode_query(connection: ASGIConnection[Any, Any, Any, Any], endpoint: Endpoint[Any, T, Any]) -> T:
-    """Convert the query string into its struct. Raises `BadRequest` naming the parameter that is wrong."""
-    values = {name: value for name, value in connection.query_params.items() if value != ""}
+def decode_query(endpoint: Endpoint[Any, T, Any], pairs: Iterable[tuple[str, str]]) -> T:
+    """Convert a query string into its struct. Raises `BadRequest` naming the parameter that is wrong."""
+    values = {name: value for name, value in pairs if value != ""}
     try:
         query = msgspec.convert(values, endpoint.query, strict=False)
     except msgspec.ValidationError as error:
@@ -61,4 +61,4 @@ class ContractRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:
         """Return the body as the declared struct, not as builtins."""
-        return decode_body(await self.body(), self.route_handler.opt["decoder"])
+        return self.route_handler.opt["decode"](await self.body())
