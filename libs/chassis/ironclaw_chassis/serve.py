@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=ServiceSettings)
 
-_DRAIN_SECONDS = 2  # an open event stream would otherwise hold the shutdown for ever
-
 
 def load_settings(service: Service, kind: type[S]) -> S:
     """Read the settings, or end the process with a message that names what is wrong."""
@@ -46,9 +44,8 @@ def run_service(service: Service, kind: type[DatabaseSettings], app: str, migrat
 def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -> None:
     """Run one service until SIGTERM or SIGINT; open requests get two seconds to end."""
 
-    import uvicorn
-
     from ironclaw_chassis.app import VERSION
+    from ironclaw_chassis.server import run_server
 
     settings = load_settings(service, kind)
     configure_logging(service, settings.log_level, settings.log_format)
@@ -62,19 +59,4 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
         sys.exit(f"ironclaw {service.value}: {error}")
     except OSError as error:  # a key, mostly
         sys.exit(f"ironclaw {service.value}: {error.filename}: {error.strerror}; see docs/settings.md")
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port or settings.port_of(service),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        timeout_keep_alive=60,
-        backlog=512,
-        limit_concurrency=2048,
-    )
+    run_server(app, settings.host, settings.port or settings.port_of(service))
