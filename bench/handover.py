@@ -1,8 +1,8 @@
 """How long an order waits between being queued and being claimed, beside a bare BLPOP round trip.
 
 The figure is the fleet's own, from the ledger: from the instant of ORDER_ENQUEUED, which is durable before
-the job is queued, to that of ORDER_CLAIMED. So it holds the queue, the consumer's wake-up, the unit's look at the
-order, and the claim's way to the ledger. The baseline is a push answered by a client that waits in BLPOP.
+the job is queued, to that of ORDER_CLAIMED. So it holds the queue, the consumer's wake-up, the unit's look at
+the order, and the claim's way to the ledger. The baseline is a push answered by a client that waits in BLPOP.
 
     python -m bench handover
 """
