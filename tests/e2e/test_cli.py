@@ -101,6 +101,12 @@ def test_given_events_when_listed_then_they_can_be_narrowed(
     assert [event["seq"] for event in every] == sorted(event["seq"] for event in every)
     merged = fleet.cli_json("events", "--order", order_id, "--type", "INTEGRATED")["events"]
     assert len(merged) == 1
+    newest = fleet.cli_json("events", "--run", run_id, "--newest", "--limit", "2")["events"]
+    assert [event["seq"] for event in newest] == [every[-1]["seq"], every[-2]["seq"]]
+    before = fleet.cli_json("events", "--run", run_id, "--before", str(every[1]["seq"]))["events"]
+    assert [event["seq"] for event in before] == [every[0]["seq"]]
+    elsewhere = fleet.cli_json("events", "--run", run_id, "--theater", "elsewhere")["events"]
+    assert elsewhere == []
     assert fleet.cli_json("events", "--run", run_id, "--after", str(every[-1]["seq"]))["events"] == []
     assert "ORDER_CREATED" in fleet.cli("events", "--run", run_id)
 

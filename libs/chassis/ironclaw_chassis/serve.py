@@ -8,15 +8,24 @@ from collections.abc import Callable
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from ironclaw_chassis.database import migrate
 from ironclaw_chassis.logs import configure_logging
 from ironclaw_chassis.settings import DatabaseSettings, ServiceSettings, SettingsError, read_settings
 from ironclaw_contracts.enums import Service
+from ironclaw_contracts.envelope import failure
+from ironclaw_contracts.errors import Unavailable
 
 if TYPE_CHECKING:
     from litestar import Litestar
 
 S = TypeVar("S", bound=ServiceSettings)
+
+_CALLS_MAX = 2048
+_TOO_MANY = msgspec.json.encode(
+    failure(Unavailable.code, f"{_CALLS_MAX} calls are under way; send it again later")
+)
 
 
 def load_settings(service: Service, kind: type[S]) -> S:
@@ -45,6 +54,7 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
     """Run one service until SIGTERM or SIGINT; open requests get two seconds to end."""
 
     from ironclaw_chassis.app import VERSION
+    from ironclaw_chassis.overload import bounded
     from ironclaw_chassis.server import run_server
 
     settings = load_settings(service, kind)
@@ -59,4 +69,8 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
         sys.exit(f"ironclaw {service.value}: {error}")
     except OSError as error:  # a key, mostly
         sys.exit(f"ironclaw {service.value}: {error.filename}: {error.strerror}; see docs/settings.md")
-    run_server(app, settings.host, settings.port or settings.port_of(service))
+    run_server(
+        bounded(app, calls_max=_CALLS_MAX, answer=_TOO_MANY),
+        settings.host,
+        settings.port or settings.port_of(service),
+    )

@@ -8,7 +8,7 @@ from email.utils import formatdate
 from types import FrameType
 
 import uvicorn
-from litestar import Litestar
+from litestar.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import ServerState
 
@@ -60,7 +60,7 @@ class _Server(uvicorn.Server):
             self._loop.call_soon_threadsafe(self._leaving.set)
 
 
-def run_server(app: Litestar, host: str, port: int) -> None:
+def run_server(app: ASGIApp, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; open requests then get two seconds to end."""
     config = uvicorn.Config(
         app,
@@ -76,7 +76,6 @@ def run_server(app: Litestar, host: str, port: int) -> None:
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_keep_alive=60,
         backlog=512,
-        limit_concurrency=2048,
     )
     server = _Server(config)
     with contextlib.suppress(KeyboardInterrupt):
