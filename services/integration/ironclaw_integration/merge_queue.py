@@ -112,6 +112,8 @@ class MergeQueue:
                 log.info("the mainline moved, merging again", theater_id=theater_id, reason=str(error))
                 continue
             done |= {(order.order_id, order.attempt) for order in settled}
+            if len(settled) == len(waiting):
+                return  # who became ready meanwhile was hinted at, and the hint means one more drain
 
     async def _round(self, theater_id: str, waiting: list[OrderSnapshot]) -> list[OrderSnapshot]:
         """Take the next batch as far as it gets; return the orders that need no further look now."""
