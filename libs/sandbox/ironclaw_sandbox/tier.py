@@ -64,8 +64,8 @@ def choose(setting: Setting, report: Report) -> Tier:
         "no tier of the sandbox works here" if setting is Setting.AUTO else f"{SETTING}={setting} fails here"
     )
     raise SandboxRefused(
-        f"{wanted}, so no command is run. {_told(report) or 'nothing was tried'}. Where the machine itself is "
-        f"the boundary (a throw-away container), {SETTING}=off runs commands without a sandbox"
+        f"{wanted}, so no command is run. {_told(report) or 'nothing was tried'}. Where the machine itself "
+        f"is the boundary (a throw-away container), {SETTING}=off runs commands without a sandbox"
     )
 
 
