@@ -175,9 +175,10 @@ def _as_python_prints(value: Value) -> Value:
         if -_INTEGER_MAX <= value <= _INTEGER_MAX:
             return value
     elif kind is float:
-        if value.is_integer() and -_INTEGER_MAX <= value <= _INTEGER_MAX:
-            return int(value)
-        if _ALIKE[0] <= abs(value) < _ALIKE[1]:
+        if value.is_integer():
+            if -_INTEGER_MAX <= value <= _INTEGER_MAX:
+                return int(value)
+        elif _ALIKE[0] <= abs(value) < _ALIKE[1]:
             return value
     elif kind is dict:
         # ASCII sorts the same by code points and by UTF-16 code units.
