@@ -28,6 +28,16 @@ SUITES = (
     "heartbeats",
     "learning",
 )
+    "chat",
+    "orders",
+    "process",
+    "handover",
+    "ledger",
+    "appending",
+    "milestones",
+    "heartbeats",
+    "learning",
+)
 BY_NAME = ("growth", "orders_growth")
 
 
