@@ -117,7 +117,7 @@ async def commit_all(
     check_person(committer)
     layout = worktree_layout(path, repo)
     async with exclusive(layout.git_dir):
-        _drop_stale_lock(layout.git_dir / "index.lock")
+        drop_stale_lock(layout.git_dir / "index.lock")
         found = await find_changes(layout)
         changes = found if chosen is None else found.within(chosen)
         if not changes.paths and not allow_empty and found.head is not None:
@@ -150,7 +150,8 @@ async def _move_head(layout: Layout, commit: str, expected: str | None) -> None:
         raise StaleRef(f"{layout.work_tree}: HEAD moved while committing: {moved.stderr.strip()[-300:]}")
 
 
-def _drop_stale_lock(lock: Path) -> None:
+def drop_stale_lock(lock: Path) -> None:
+    """Remove an index lock that a git of ours left when it was killed."""
     with contextlib.suppress(FileNotFoundError):
         if time.time() - lock.lstat().st_mtime > _STALE_LOCK_SECONDS:
             lock.unlink()
@@ -165,7 +166,7 @@ async def follow_branch(path: str | Path, commit: str, repo: Repository) -> None
     check_sha(commit)
     layout = worktree_layout(path, repo)
     async with exclusive(layout.git_dir):
-        _drop_stale_lock(layout.git_dir / "index.lock")
+        drop_stale_lock(layout.git_dir / "index.lock")
         head = (await git(layout, "rev-parse", "--verify", "HEAD")).line
         if head != commit:
             raise StaleRef(f"{path}: its branch stands on {head}, not on {commit}")

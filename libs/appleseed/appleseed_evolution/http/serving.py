@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException
 from appleseed_evolution.http.surface import Surface, calls_of, error_answer
 from appleseed_evolution.workspace import Workspace
 from ironclaw_chassis.foreign import build_foreign
-from ironclaw_chassis.foreign_lane import answer_foreign
+from ironclaw_chassis.lanes import Lanes, answer_in_lanes, foreign
 from ironclaw_chassis.logs import configure_logging
 from ironclaw_chassis.middleware import request_context
 from ironclaw_chassis.overload import bounded
@@ -36,8 +36,10 @@ def create_app(workspace: Workspace, *, api_key: Secret | None) -> Litestar:
         logging_config=None,
     )
     # The router is for what is no call of the surface; it takes a sender who hangs up for a fault of ours.
-    lanes = {(endpoint.method, endpoint.path.encode()): (endpoint, handler) for endpoint, handler in calls}
-    app.asgi_handler = request_context(Service.LEARNING)(answer_foreign(lanes, app.asgi_handler))
+    lanes = Lanes()
+    for endpoint, handler in calls:
+        lanes.add(endpoint, foreign(endpoint, handler))
+    app.asgi_handler = request_context(Service.LEARNING)(answer_in_lanes(lanes, app.asgi_handler))
     return app
 
 

@@ -1,17 +1,30 @@
 """The gateway's endpoints: the only surface that people and programs outside the fleet see."""
 
-from ironclaw_contracts.endpoints.api_gateway import learning, merging, openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway import (
+    command_center,
+    learning,
+    merging,
+    openclaw,
+    operations,
+    work,
+)
+from ironclaw_contracts.endpoints.api_gateway.command_center import COMMAND_CENTER, CommandCenter
 from ironclaw_contracts.endpoints.api_gateway.learning import (
     GET_POLICY,
+    GET_SKILL_REVIEW,
     GIVE_FEEDBACK,
     LEARN_TICK,
     PROMOTE_POLICY,
+    PROMOTE_SKILL,
     REPLAY_RUN,
+    REVIEW_SKILLS,
     ROLL_BACK_POLICY,
+    ROLL_BACK_SKILL,
     Opinion,
     PromotionRequest,
     ReplayWish,
     RollbackRequest,
+    SkillWish,
 )
 from ironclaw_contracts.endpoints.api_gateway.merging import (
     DECIDE,
@@ -91,6 +104,7 @@ ENDPOINTS = (
     *merging.ENDPOINTS,
     *openclaw.ENDPOINTS,
     *learning.ENDPOINTS,
+    *command_center.ENDPOINTS,
 )
 
 __all__ = [
@@ -98,6 +112,7 @@ __all__ = [
     "AUDIT",
     "CANCEL_RUN",
     "CHAT",
+    "COMMAND_CENTER",
     "CREATE_KEY",
     "DECIDE",
     "DECIDE_REVIEW",
@@ -117,6 +132,7 @@ __all__ = [
     "GET_RECEIPT",
     "GET_REPUTATION",
     "GET_RUN",
+    "GET_SKILL_REVIEW",
     "GET_VALIDATOR",
     "GET_WEATHER",
     "GIVE_FEEDBACK",
@@ -136,6 +152,7 @@ __all__ = [
     "PATROL",
     "PATROL_THEATER",
     "PROMOTE_POLICY",
+    "PROMOTE_SKILL",
     "PROVE_GATES",
     "READ_AUDIT",
     "READ_LOG",
@@ -148,8 +165,10 @@ __all__ = [
     "REPORT_FIGURES",
     "RESTORE_SALVAGE",
     "RETIRE_KEY",
+    "REVIEW_SKILLS",
     "REVOKE_KEY",
     "ROLL_BACK_POLICY",
+    "ROLL_BACK_SKILL",
     "RUN_SPENDING",
     "SHOW_GATES",
     "SHOW_SALVAGE",
@@ -160,6 +179,7 @@ __all__ = [
     "ArtifactQuery",
     "ChatAnswer",
     "ChatRequest",
+    "CommandCenter",
     "DecisionRequest",
     "FleetStatus",
     "FollowQuery",
@@ -168,4 +188,5 @@ __all__ = [
     "ReplayWish",
     "RollbackRequest",
     "ServiceStatus",
+    "SkillWish",
 ]
