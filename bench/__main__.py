@@ -17,7 +17,7 @@ import msgspec
 
 from bench.report import Row, machine, table
 
-SUITES = ("chat", "ledger", "appending", "milestones", "heartbeats", "learning")
+SUITES = ("chat", "process", "ledger", "appending", "milestones", "heartbeats", "learning")
 BY_NAME = ("growth",)
 
 

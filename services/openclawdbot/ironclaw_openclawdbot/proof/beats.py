@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from ironclaw_contracts.poi.messages import Heartbeat
 from ironclaw_contracts.poi.receipts import Receipt
-from ironclaw_openclawdbot.proof.entries import Entry, LastBeat
+from ironclaw_openclawdbot.proof.entries import Entry, LastBeat, answering
 from ironclaw_openclawdbot.proof.rules import Node, Verdict, Version, judge_heartbeat, refuse_reused_request
 
 KeyOfNode = tuple[str, str]
@@ -74,7 +74,7 @@ class BeatState:
 
     def repeated(self, beat: Beat) -> Receipt:
         """Return the receipt of a heartbeat that came before."""
-        return self.receipts[self.last[beat.key].ack_id]
+        return answering(self.receipts[self.last[beat.key].ack_id], beat.message.request.request_id)
 
     def keep(self, beat: Beat, verdict: Verdict, made: Receipt, now: datetime) -> Receipt:
         """Keep a heartbeat with its receipt; of one that was answered before, return the stored receipt."""

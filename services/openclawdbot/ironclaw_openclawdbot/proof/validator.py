@@ -26,7 +26,7 @@ from ironclaw_contracts.poi.receipts import Ack, Receipt, ack_id_for, ack_id_of,
 from ironclaw_openclawdbot.gathering import Gathering
 from ironclaw_openclawdbot.proof.beats import Beat, BeatState
 from ironclaw_openclawdbot.proof.beatstore import BeatStore
-from ironclaw_openclawdbot.proof.entries import Entry
+from ironclaw_openclawdbot.proof.entries import Entry, answering
 from ironclaw_openclawdbot.proof.rules import (
     REPUTATION_START,
     NodeKey,
@@ -73,17 +73,15 @@ class Validator:
             verdict = judge_announcement(message, node, stored, now)
             if verdict.repeated:
                 ack_id = await transaction.ack_of(message.intent_id, message.version)
-                return await _stored(transaction, ack_id)
+                return await _stored(transaction, ack_id, message)
             verdict = await _checked_request(transaction, message, verdict, now)
             refused = _digest(message.raw) if verdict.status == "rejected" else ""
             ack_id = ack_id_of(self.validator_id, message.intent, refused=refused)
             made = self._receipt(message, ack_id, message.intent_id, message.node_id, verdict, now)
             if verdict.status != "rejected":
-                version = Version(message.version, message.hash, verdict.status)
+                version = Version(message.version, message.hash, verdict.status, message.node_id)
                 campaign: str = message.intent["campaign_ref"]
-                await transaction.put_version(
-                    message.intent_id, version, message.node_id, made.ack.ack_id, campaign
-                )
+                await transaction.put_version(message.intent_id, version, made.ack.ack_id, campaign)
             if verdict.outcome is not None:
                 # By the signed bytes, not by the message: a stranger may repeat them in new envelopes.
                 await _move(transaction, message.node_id, verdict.outcome, f"announce:{message.hash}")
@@ -148,9 +146,9 @@ class Validator:
             made = receipt(self._key, self.validator_id, entry.receipt.mcp_response.request_id, ack, now)
             if entry.kind == "announce" and entry.intent_id is not None:
                 message = read_announcement(entry.message)
-                version = Version(message.version, message.hash, decision)
+                version = Version(message.version, message.hash, decision, entry.node_id)
                 await transaction.put_version(
-                    entry.intent_id, version, entry.node_id, made.ack.ack_id, message.intent["campaign_ref"]
+                    entry.intent_id, version, made.ack.ack_id, message.intent["campaign_ref"]
                 )
             await transaction.supersede(ack_id)
             await transaction.write(
@@ -244,11 +242,12 @@ async def _move(transaction: ProofTransaction, node_id: str, outcome: Outcome, c
         await transaction.move_reputation(node_id, outcome, moved(node.reputation, outcome), cause)
 
 
-async def _stored(transaction: ProofTransaction, ack_id: str) -> Receipt:
+async def _stored(transaction: ProofTransaction, ack_id: str, message: Announcement | Heartbeat) -> Receipt:
+    """Return the stored ACK under the request's own id: signed bytes may be repeated in a new call."""
     entry = await transaction.entry(ack_id)
     if entry is None:
         raise NotFound(f"the receipt {ack_id} is not there")
-    return entry.receipt
+    return answering(entry.receipt, message.request.request_id)
 
 
 async def _kept(
