@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -186,3 +187,17 @@ def test_given_a_list_of_secrets_when_one_is_rotated_then_any_verifies_and_the_n
     assert is_signed(sign("older", body), body, secrets)
     assert not is_signed(sign("gone", body), body, secrets)
     assert not is_signed("", body, secrets) and not is_signed(sign("older", body)[:-1], body, secrets)
+
+
+@settings(max_examples=200, deadline=None)
+@given(values)
+def test_given_any_value_when_printed_by_the_fast_way_then_it_is_what_the_library_prints(value: Any) -> None:
+    try:
+        expected: bytes | None = rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError):
+        expected = None
+    if expected is None:
+        with pytest.raises(NotJson):
+            jcs(value)
+    else:
+        assert jcs(value) == expected

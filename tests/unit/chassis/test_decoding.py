@@ -1,5 +1,7 @@
 """Bodies are decoded once, strictly, and refused with the field's path."""
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -51,3 +53,12 @@ def test_given_deep_nesting_in_a_payload_when_decoded_then_it_is_refused() -> No
 def test_given_nul_in_a_key_when_sought_then_it_is_found() -> None:
     with pytest.raises(BadRequest):
         refuse_nul({"a": [{"b\x00": 1}]})
+
+
+@pytest.mark.parametrize("text", ['"]}"', r'"\"}}}}"', r'"\\"', '"{[{["'])
+def test_given_brackets_in_strings_when_a_body_is_too_deep_then_it_is_refused_all_the_same(text: str) -> None:
+    deep = (f"[{text}," * 70 + "1" + "]" * 70).encode()
+    with pytest.raises(BadRequest, match="nested deeper"):
+        decode_body(deep, msgspec.json.Decoder(list[Any]))
+    wide = ("[" + ",".join([f"[{text}]"] * 200) + "]").encode()
+    assert len(decode_body(wide, msgspec.json.Decoder(list[Any]))) == 200
