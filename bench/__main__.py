@@ -2,7 +2,8 @@
 
     python -m bench [NAME ...] [--json FILE]
 
-NAME is a module of this folder with a function `rows() -> list[Row]`; without any, all of `SUITES` run.
+NAME is a module of this folder with a function `rows() -> list[Row]`; without any, all of `SUITES` run. Those
+of `BY_NAME` take minutes and run only when they are named.
 """
 
 import argparse
@@ -16,7 +17,28 @@ import msgspec
 
 from bench.report import Row, machine, table
 
-SUITES = ("chat", "process", "milestones", "heartbeats", "learning")
+SUITES = (
+    "chat",
+    "orders",
+    "process",
+    "handover",
+    "ledger",
+    "appending",
+    "milestones",
+    "heartbeats",
+    "learning",
+)
+    "chat",
+    "orders",
+    "process",
+    "handover",
+    "ledger",
+    "appending",
+    "milestones",
+    "heartbeats",
+    "learning",
+)
+BY_NAME = ("growth", "orders_growth")
 
 
 def one(name: str) -> list[Row]:
@@ -32,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SUITES)}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(SUITES + BY_NAME)}")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--one", metavar="NAME", help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -40,9 +62,9 @@ def main() -> None:
         rows = importlib.import_module(f"bench.{given.one}").rows()
         print(msgspec.json.encode(rows).decode())
         return
-    unknown = [name for name in given.names if name not in SUITES]
+    unknown = [name for name in given.names if name not in SUITES + BY_NAME]
     if unknown:
-        parser.error(f"no such measurement: {', '.join(unknown)}; there are {', '.join(SUITES)}")
+        parser.error(f"no such measurement: {', '.join(unknown)}; there are {', '.join(SUITES + BY_NAME)}")
     rows: list[Row] = []
     print(machine(), flush=True)
     for name in given.names or SUITES:

@@ -1,4 +1,4 @@
-"""A cheap generator of load: requests that are all but made, sent over kept connections, answers counted.
+"""A cheap generator of load: requests made, or all but made, sent over kept connections; answers counted.
 
 It shares the cores with what it measures, so it does as little as it can, and the same on both sides.
 """
@@ -68,7 +68,11 @@ class _Connection(asyncio.Protocol):
         self._end(SystemExit(f"the connection was closed: {exc}"))
 
     def _send(self) -> None:
-        self._transport.write(next(self._requests))
+        request = next(self._requests, None)
+        if request is None:
+            self._end(SystemExit("too few requests were made beforehand"))
+        else:
+            self._transport.write(request)
 
     def _end(self, failure: SystemExit | None) -> None:
         if self.ended.done():

@@ -20,6 +20,7 @@ from ironclaw_contracts.enums import Service
 from ironclaw_fleet.cli.session import gateway
 from ironclaw_fleet.databases import WITH_DATABASE
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
+from ironclaw_fleet.embedded.roles import DATABASE
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
 from ironclaw_fleet.environments import Environments
 from ironclaw_fleet.ports import free_port, free_port_row
@@ -138,18 +139,25 @@ class FleetUnderTest:
             process.wait(10)
 
     def environment_of(self, service: Service) -> dict[str, str]:
-        """What the fleet gives a process of a service; it runs on embedded servers."""
-        postgres = EmbeddedPostgres.running(self.state)
-        assert postgres is not None
-        admin = urlsplit(postgres.url("ironclaw"))
+        """What the fleet gives a process of a service."""
         url: str | None = None
         if service in WITH_DATABASE:
+            admin = urlsplit(self.environ.get("DATABASE_URL") or self._embedded_postgres())
             password = (self.state.keys / f"{service}.password").read_text().strip()
-            url = admin._replace(netloc=f"{service}:{password}@{admin.netloc.rpartition('@')[2]}").geturl()
+            netloc = f"{service}:{password}@{admin.netloc.rpartition('@')[2]}"
+            url = admin._replace(netloc=netloc, path=f"/{DATABASE}").geturl()
+        environments = Environments(self.state, self.port_base, self.environ)
+        return environments.of_process(service, url, self.environ.get("REDIS_URL") or self._embedded_valkey())
+
+    def _embedded_postgres(self) -> str:
+        server = EmbeddedPostgres.running(self.state)
+        assert server is not None
+        return server.url(DATABASE)
+
+    def _embedded_valkey(self) -> str:
         config = (self.state.valkey / "valkey.conf").read_text().splitlines()
         port = next(int(line.split()[1]) for line in config if line.startswith("port "))
-        environments = Environments(self.state, self.port_base, self.environ)
-        return environments.of_process(service, url, EmbeddedValkey(self.state, port).url)
+        return EmbeddedValkey(self.state, port).url
 
     def answers(self, service: Service) -> bool:
         """Whether the service on its own port says that it is ready."""

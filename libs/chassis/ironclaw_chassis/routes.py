@@ -35,6 +35,7 @@ __all__ = ["Call", "FileAnswer", "RawAnswer", "RawCall", "Routes", "StreamEvent"
 Body = TypeVar("Body")
 Query = TypeVar("Query")
 Answer = TypeVar("Answer")
+Streamed = TypeVar("Streamed", bound=StreamEvent | sse.Frames)
 
 
 class RawCall(Struct, Generic[Query], frozen=True):
@@ -82,8 +83,8 @@ class Routes:
     def stream(
         self, endpoint: Endpoint[Body, Query, Any]
     ) -> Callable[
-        [Callable[[Call[Body, Query]], Awaitable[AsyncIterator[StreamEvent]]]],
-        Callable[[Call[Body, Query]], Awaitable[AsyncIterator[StreamEvent]]],
+        [Callable[[Call[Body, Query]], Awaitable[AsyncIterator[Streamed]]]],
+        Callable[[Call[Body, Query]], Awaitable[AsyncIterator[Streamed]]],
     ]:
         """Register the handler of an endpoint of form `events`."""
         return self._register(endpoint)

@@ -23,15 +23,23 @@ class StreamEvent(Struct, frozen=True):
     data: str
 
 
-def frame(event: StreamEvent) -> bytes:
+class Frames(Struct, frozen=True):
+    """Several events as they go over the wire, where whoever yields them has them so."""
+
+    content: bytes
+
+
+def frame(event: StreamEvent | Frames) -> bytes:
     """Return an event as the specification has it: each line of its data is a field of its own."""
+    if isinstance(event, Frames):
+        return event.content
     data = event.data
     if "\n" in data or "\r" in data:
         data = "\r\ndata: ".join(_BREAK.split(data))
     return f"id: {event.id}\r\nevent: {event.event}\r\ndata: {data}\r\n\r\n".encode()
 
 
-async def chunks(events: AsyncIterator[StreamEvent]) -> AsyncGenerator[bytes]:
+async def chunks(events: AsyncIterator[StreamEvent | Frames]) -> AsyncGenerator[bytes]:
     """Yield the events, and a comment at the start and whenever none came for a while.
 
     Events that are there at once go out as one chunk. The first comment tells a follower that it misses
@@ -69,7 +77,7 @@ class _Buffer:
         self.filled = asyncio.Event()
         self._ended = False
 
-    async def fill(self, events: AsyncIterator[StreamEvent]) -> None:
+    async def fill(self, events: AsyncIterator[StreamEvent | Frames]) -> None:
         """Take all events in, and close their source."""
         try:
             async with _closing(events):
@@ -97,7 +105,7 @@ class _Buffer:
 
 
 @contextlib.asynccontextmanager
-async def _closing(events: AsyncIterator[StreamEvent]) -> AsyncGenerator[None]:
+async def _closing(events: AsyncIterator[StreamEvent | Frames]) -> AsyncGenerator[None]:
     try:
         yield
     finally:

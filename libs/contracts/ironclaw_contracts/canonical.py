@@ -16,6 +16,7 @@ Value = Any
 
 _INDEX = re.compile(r"\A(?:0|[1-9][0-9]{0,9})\Z")
 _INDEX_MAX = 2**32 - 2
+_INTEGER_MAX = 2**53 - 1
 _SHORT_ESCAPES = {
     0x08: "\\b",
     0x09: "\\t",
@@ -65,6 +66,10 @@ def ecmascript(value: Value) -> bytes:
 
 def jcs(value: Value) -> bytes:
     """Return the canonical form of RFC 8785. Raises `NotJson` for what it has no form for."""
+    try:
+        return _DUMP(_as_python_prints(value)).encode("utf-8")
+    except (_Otherwise, UnicodeEncodeError, RecursionError):
+        pass
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError, RecursionError) as error:
@@ -154,4 +159,35 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
+class _Otherwise(Exception):
+    """Python's encoder would not print a value as RFC 8785 does, or it has no form at all."""
+
+
+def _as_python_prints(value: Value) -> Value:
+    """Return a value that Python's encoder prints in the canonical form: whole doubles become integers.
+
+    Raises `_Otherwise`. The encoder is written in C, and several times as fast as a printer in Python.
+    """
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return value
+    if kind is int:
+        if -_INTEGER_MAX <= value <= _INTEGER_MAX:
+            return value
+    elif kind is float:
+        if value.is_integer():
+            if -_INTEGER_MAX <= value <= _INTEGER_MAX:
+                return int(value)
+        elif _ALIKE[0] <= abs(value) < _ALIKE[1]:
+            return value
+    elif kind is dict:
+        # ASCII sorts the same by code points and by UTF-16 code units.
+        if all(type(key) is str and key.isascii() for key in value):
+            return {key: _as_python_prints(item) for key, item in value.items()}
+    elif kind is list:
+        return [_as_python_prints(item) for item in value]
+    raise _Otherwise
+
+
+_DUMP = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 _DECODER = json.JSONDecoder(parse_int=float, parse_float=float, parse_constant=_no_constant)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 from ironclaw_chassis.routes import Call, Routes, StreamEvent
+from ironclaw_chassis.sse import Frames
 from ironclaw_chassis.tracing import current_traceparent
 from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.chain import Verification
@@ -40,7 +41,7 @@ def build_routes(ledger: Ledger) -> Routes:
         return await ledger.reader.events(call.query)
 
     @routes.stream(api.STREAM_EVENTS)
-    async def stream_events(call: Call[Nothing, api.StreamQuery]) -> AsyncIterator[StreamEvent]:
+    async def stream_events(call: Call[Nothing, api.StreamQuery]) -> AsyncIterator[StreamEvent | Frames]:
         after = resume_after(call.last_event_id, call.query.after)
         return await ledger.stream.follow(after, split_types(call.query.types), call.query.run_id)
 

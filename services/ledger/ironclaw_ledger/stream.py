@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
 import structlog
 
-from ironclaw_chassis.routes import StreamEvent
+from ironclaw_chassis.sse import Frames, StreamEvent
 from ironclaw_contracts.endpoints.ledger import EventsQuery
 from ironclaw_contracts.errors import Problem, Unavailable
 from ironclaw_contracts.events import Event
@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 _RECENT_MAX = 1_024
 _PAGE = 500
+_FRAMES_PAGE = 2_000
 _POLL_SECONDS = 5.0
 _LISTEN_CHECK_SECONDS = 5.0
 _RELISTEN_SECONDS = 1.0
@@ -59,8 +60,10 @@ class Stream:
 
     async def follow(
         self, after: int, types: list[str] | None, run_id: str | None
-    ) -> AsyncGenerator[StreamEvent]:
+    ) -> AsyncGenerator[StreamEvent | Frames]:
         """Return a stream of the events after a cursor, as they are committed; -1 starts at the head.
+
+        Where many events are missing, and none is left out, they come as whole pages.
 
         Once this returns, the stream stands: no event from here on passes it by. Raises `Unavailable` when
         too many streams are open.
@@ -71,7 +74,7 @@ class Stream:
 
     async def _tail(
         self, after: int, types: list[str] | None, run_id: str | None
-    ) -> AsyncGenerator[StreamEvent]:
+    ) -> AsyncGenerator[StreamEvent | Frames]:
         """Yield once when the cursor stands, then the events."""
         if self._open >= self._streams_max:
             raise Unavailable("too many event streams are open", retry_after_seconds=5)
@@ -85,7 +88,7 @@ class Stream:
                 beat = self._beat
                 events, after_next = await self._next(after, types, run_id)
                 for event in events:
-                    yield as_stream_event(event)
+                    yield as_stream_event(event) if isinstance(event, Event) else event
                 if after_next > after:
                     after = after_next
                     continue
@@ -98,7 +101,9 @@ class Stream:
             self._open -= 1
             STREAMS_OPEN.dec()
 
-    async def _next(self, after: int, types: list[str] | None, run_id: str | None) -> tuple[list[Event], int]:
+    async def _next(
+        self, after: int, types: list[str] | None, run_id: str | None
+    ) -> tuple[Sequence[Event | Frames], int]:
         """Return the next events that match, and the cursor after all that was looked at."""
         if self._recent and self._recent[0].seq <= after + 1 <= self.seq_max:
             seq_max = self.seq_max
@@ -111,6 +116,8 @@ class Stream:
         head, _ = await self._store.head()
         if head <= after:
             return [], after
+        if types is None and run_id is None and head - after >= _FRAMES_PAGE:
+            return [Frames(await self._store.frames(after, _FRAMES_PAGE))], after + _FRAMES_PAGE
         query = EventsQuery(after=after, limit=_PAGE, run_id=run_id)
         events = await self._store.events(query, types)
         # Fewer than a page: everything up to the head that was read before it has been looked at.

@@ -91,6 +91,7 @@ class Parts:
                 outcomes = Outcomes(ledger, proof, validator)
                 async with (
                     self.milestones.running(),
+                    validator.running(),
                     background(
                         forever("nodes", watch.look, _PAUSE_SECONDS),
                         forever("outcomes", outcomes.follow, _PAUSE_SECONDS),

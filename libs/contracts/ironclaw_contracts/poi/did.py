@@ -1,10 +1,13 @@
 """did:key for Ed25519 (W3C did:key, multicodec 0xed): strict, since a weak key verifies anything."""
 
+from functools import lru_cache
+
 _ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _MULTICODEC = b"\xed\x01"
 _KEY_PREFIX, _VALIDATOR_PREFIX = "did:key:z", "did:oc:z"
 _KEY_BYTES = 32
 _TEXT_LENGTH_MAX = 64
+_KEYS_KEPT = 4_096
 _FIELD_PRIME = 2**255 - 19
 _Y_MASK = 2**255 - 1
 # The y-coordinates of the points whose order divides 8 (RFC 8032): their signatures prove nothing.
@@ -33,6 +36,7 @@ def validator_id_of(public_key: bytes) -> str:
     return _VALIDATOR_PREFIX + _encode(_MULTICODEC + public_key)
 
 
+@lru_cache(_KEYS_KEPT)
 def public_key_of(did: str) -> bytes:
     """Return the 32 key bytes of a did:key or did:oc. Raises `BadKey`."""
     prefix = next((p for p in (_KEY_PREFIX, _VALIDATOR_PREFIX) if did.startswith(p)), None)

@@ -53,7 +53,11 @@ def ack_id_of(validator_id: str, signed: dict[str, Any], issue: int = 0, refused
     `refused` is the digest of a whole message that was refused: whoever repeats signed bytes under a
     signature that does not hold neither gets the true message's ACK nor takes its id from it.
     """
-    digest = hashlib.sha256(jcs(signed)).hexdigest()
+    return ack_id_for(validator_id, hashlib.sha256(jcs(signed)).hexdigest(), issue, refused)
+
+
+def ack_id_for(validator_id: str, digest: str, issue: int = 0, refused: str = "") -> str:
+    """Return the id of the ACK to a signed object by the SHA-256 of its canonical bytes."""
     mark = f"#refused#{refused}" if refused else (f"#{issue}" if issue else "")
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{validator_id}#{digest}{mark}"))
 

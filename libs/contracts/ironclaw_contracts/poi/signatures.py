@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -15,6 +16,9 @@ from ironclaw_contracts.poi.did import BadKey, public_key_of
 ALGORITHM = "ed25519"
 _BLOB_LENGTH = 88
 _GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
+
+
+_key = lru_cache(4_096)(Ed25519PublicKey.from_public_bytes)
 
 
 class Signature(Struct, frozen=True):
@@ -61,7 +65,7 @@ def fault_of_blob(public_key: bytes, blob: str, value: dict[str, Any]) -> str | 
     if int.from_bytes(raw[32:], "little") >= _GROUP_ORDER:
         return "the signature is not canonical"
     try:
-        Ed25519PublicKey.from_public_bytes(public_key).verify(raw, jcs(value))
+        _key(public_key).verify(raw, jcs(value))
     except (InvalidSignature, ValueError):
         return "the signature does not hold"
     return None

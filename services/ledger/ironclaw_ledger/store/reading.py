@@ -26,7 +26,9 @@ from ironclaw_contracts.snapshots import (
 )
 from ironclaw_ledger.store.figures import SELECT_FIGURES, Figures, figures_of
 from ironclaw_ledger.store.rows import (
+    SELECT_FRAMES,
     SELECT_MAINLINES,
+    TAKE_LEAD,
     decode_escalation,
     decode_order,
     decode_run,
@@ -38,14 +40,12 @@ from ironclaw_ledger.store.rows import (
 )
 from ironclaw_ledger.store.spending import SpendingStore
 from ironclaw_ledger.store.transaction import CHANNEL, Transaction
+from ironclaw_ledger.store.writers import Writers
 
 _APPEND_LOCK = 0x1C1A_0002
 _CHUNK = 2_000
 _HASH_CHUNK = 50_000
 
-_WRITER_CONNECTIONS = 2  # the appender's and the listener's: reads never take them
-# Appends look rows up by key. A plan made while the tables were still small would go on scanning them whole.
-_WRITER_SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 # READ COMMITTED: the statements that follow this one see what the former holder of the lock committed.
 _BEGIN = f"begin; select pg_advisory_xact_lock({_APPEND_LOCK})"
 
@@ -53,8 +53,6 @@ _SELECT_EVENTS = """
 select e.seq, e.body, e.hash, coalesce(p.hash, repeat('0', 64)) as prev_hash
 from events e left join events p on p.seq = e.seq - 1
 """
-
-
 # One statement each, so that a run and its orders, or an order and its lease, are of one moment.
 _SELECT_RUN = """
 select r.snapshot,
@@ -69,19 +67,6 @@ _SELECT_SEQ_UNTIL = """
 select coalesce((select seq - 1 from events where ts > $1 order by seq limit 1),
                 (select max(seq) from events), 0) as seq
 """
-# One statement; where somebody else holds the lead the update does nothing and the second half reads whose.
-_TAKE_LEAD = """
-with taken as (
-    insert into leads (lead_id, service, holder, expires_at) values ($1, $2, $3, $4)
-    on conflict (lead_id) do update
-    set service = excluded.service, holder = excluded.holder, expires_at = excluded.expires_at
-    where leads.expires_at <= $5 or (leads.service = excluded.service and leads.holder = excluded.holder)
-    returning *
-)
-select * from taken
-union all
-select * from leads where lead_id = $1 and not exists (select from taken)
-"""
 _SELECT_APPENDED_MAX = """
 select greatest((select max(seq) from checkpoints), (select max(last_seq) from runs),
                 (select max(last_seq) from orders), 0)
@@ -92,27 +77,10 @@ def _available() -> AbstractAsyncContextManager[None]:
     return available("the ledger's database")
 
 
-async def _open_writers(url: str) -> asyncpg.Pool:
-    """Open a pool that gives connections back as they are: a reset is a round trip that appends wait for."""
-
-    async def keep(_: object) -> None:
-        """Nothing to undo: asyncpg itself rolls back what is open and forgets listeners."""
-
-    return await asyncpg.create_pool(
-        url,
-        min_size=1,
-        max_size=_WRITER_CONNECTIONS,
-        timeout=5,
-        command_timeout=60,
-        reset=keep,
-        server_settings=_WRITER_SETTINGS,
-    )
-
-
 class Store:
     """Reads, and the append transaction."""
 
-    def __init__(self, readers: asyncpg.Pool, writers: asyncpg.Pool) -> None:
+    def __init__(self, readers: asyncpg.Pool, writers: Writers) -> None:
         self._pool = readers
         self.spending = SpendingStore(readers)
         self._writers = writers
@@ -124,19 +92,19 @@ class Store:
         async with _available():
             readers = await open_pool(url, size_max=size_max)
             try:
-                return cls(readers, await _open_writers(url))
+                return cls(readers, await Writers.open(url))
             except BaseException:
                 await close_pool(readers)
                 raise
 
     async def close(self) -> None:
         """Close the pools."""
-        await asyncio.gather(close_pool(self._pool), close_pool(self._writers))
+        await asyncio.gather(close_pool(self._pool), self._writers.close())
 
     @asynccontextmanager
     async def appending(self) -> AsyncGenerator[Transaction]:
         """Hold the append lock for one transaction; it commits when the body ends without an error."""
-        async with _available(), self._writers.acquire(timeout=5) as connection:
+        async with _available(), self._writers.kept() as connection:
             self._appender_pid = connection.get_server_pid()
             await connection.execute(_BEGIN)  # an error from here on is rolled back as the pool takes it back
             yield Transaction(connection)
@@ -148,7 +116,7 @@ class Store:
 
         Yields a check that raises `Unavailable` once the connection that listens is gone.
         """
-        async with _available(), self._writers.acquire(timeout=5) as connection:
+        async with _available(), self._writers.one() as connection:
 
             async def check() -> None:
                 async with _available():
@@ -201,6 +169,10 @@ class Store:
         order = "asc" if query.before is None else "desc"
         sql = f"{_SELECT_EVENTS} where {' and '.join(where)} order by e.seq {order} limit {query.limit}"
         return [event_of(row) for row in await self._fetch(sql, *values)]
+
+    async def frames(self, after: int, count: int) -> bytes:
+        """Return the next events after a seq as server-sent events; they must be there."""
+        return (await self._fetchrow(SELECT_FRAMES, after, count))["frames"]
 
     async def event_chunks(self, until: int = 2**63 - 1) -> AsyncIterator[list[Any]]:
         """Yield the rows up to a seq in order: body, hash, and the columns that index them."""
@@ -348,7 +320,7 @@ class Store:
 
     async def take_lead(self, lead: Lead, now: datetime) -> Lead:
         """Take or keep a lead that is free, run out, or the holder's own; return whose it is now."""
-        row = await self._fetchrow(_TAKE_LEAD, lead.lead_id, lead.service, lead.holder, lead.expires_at, now)
+        row = await self._fetchrow(TAKE_LEAD, lead.lead_id, lead.service, lead.holder, lead.expires_at, now)
         return lead_of(row)
 
     async def release_lead(self, lead_id: str, service: str, holder: str) -> bool:

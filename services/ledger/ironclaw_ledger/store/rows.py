@@ -13,11 +13,38 @@ decode_run = msgspec.json.Decoder(RunSnapshot).decode
 decode_order = msgspec.json.Decoder(OrderSnapshot).decode
 decode_escalation = msgspec.json.Decoder(Escalation).decode
 
+# Server-sent events, written by the database: whoever catches up with millions of events would otherwise wait
+# for each to be parsed and printed here. Seq has no gaps, so that the row before has the hash before.
+SELECT_FRAMES = """
+select convert_to(string_agg(
+           concat('id: ', seq, E'\\r\\nevent: ', type, E'\\r\\ndata: ', left(body, -1), ',"prev_hash":"',
+                  coalesce(prev_hash, repeat('0', 64)), '","hash":"', hash, E'"}\\r\\n\\r\\n'),
+           '' order by seq), 'UTF8') as frames
+from (
+    select seq, type, body, hash, lag(hash) over (order by seq) as prev_hash
+    from events where seq between $1 and $1 + $2
+) page where seq > $1
+"""
+
 # Merges speak first: a worktree that was begun before a merge may be told of after it.
 SELECT_MAINLINES = """
 select distinct on (theater_id) theater_id, seq, ts, body from events
 where type in ('INTEGRATED', 'WORKTREE_CREATED') and seq <= $1 and ($2::text is null or theater_id = $2)
 order by theater_id, type = 'INTEGRATED' desc, case when type = 'INTEGRATED' then -seq else seq end
+"""
+
+# One statement; where somebody else holds the lead the update does nothing and the second half reads whose.
+TAKE_LEAD = """
+with taken as (
+    insert into leads (lead_id, service, holder, expires_at) values ($1, $2, $3, $4)
+    on conflict (lead_id) do update
+    set service = excluded.service, holder = excluded.holder, expires_at = excluded.expires_at
+    where leads.expires_at <= $5 or (leads.service = excluded.service and leads.holder = excluded.holder)
+    returning *
+)
+select * from taken
+union all
+select * from leads where lead_id = $1 and not exists (select from taken)
 """
 
 

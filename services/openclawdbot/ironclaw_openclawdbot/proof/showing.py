@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from ironclaw_contracts.endpoints import openclawdbot_proof as api
 from ironclaw_contracts.errors import NotFound
-from ironclaw_openclawdbot.proof.store import Entry, ProofStore, Standing
+from ironclaw_openclawdbot.proof.entries import Entry
+from ironclaw_openclawdbot.proof.store import ProofStore, Standing
 
 TTL_BEATS = 3
 _CHANGES_MAX = 500

@@ -1,6 +1,5 @@
 """Nodes, intents, heartbeats and the audit of every message. The only place with the validator's SQL."""
 
-import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -11,8 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from ironclaw_chassis.database import available
-from ironclaw_contracts.poi.messages import INTEGER_MAX
-from ironclaw_contracts.poi.receipts import AckStatus, Receipt
+from ironclaw_openclawdbot.proof.entries import Entry, entry_of
 from ironclaw_openclawdbot.proof.rules import Node, NodeKey, Version
 
 _SECONDS = 5.0
@@ -24,13 +22,6 @@ on conflict (node_id) do update set label = excluded.label, ours = nodes.ours or
 _REGISTER_KEY = """
 insert into node_keys (node_id, version, public_key_ref) values ($1, $2, $3)
 on conflict (node_id, version) do nothing
-"""
-_BEAT = """
-insert into heartbeats (node_id, key_version, seq_no, digest, status, received_at, ack_id)
-values ($1, $2, $3, $4, $5, $6, $7)
-on conflict (node_id, key_version) do update
-set seq_no = excluded.seq_no, digest = excluded.digest, status = excluded.status,
-    received_at = excluded.received_at, ack_id = excluded.ack_id
 """
 _AUDIT = """
 insert into audit (ack_id, kind, node_id, intent_id, status, at, message, receipt, caller, request_id, digest)
@@ -64,14 +55,6 @@ from nodes n left join lateral (
 """
 
 
-class LastBeat(Struct, frozen=True):
-    """The newest heartbeat of a node's key version."""
-
-    seq_no: int
-    digest: str
-    ack_id: str
-
-
 class Standing(Struct, frozen=True):
     """A node with its newest heartbeat, if there was one."""
 
@@ -83,20 +66,6 @@ class Standing(Struct, frozen=True):
     status: str | None
     seq_no: int | None
     heard_at: datetime | None
-
-
-class Entry(Struct, frozen=True):
-    """One audited message, verbatim, with its receipt."""
-
-    ack_id: str
-    kind: str
-    node_id: str
-    intent_id: str | None
-    status: AckStatus
-    at: datetime
-    message: dict[str, Any]
-    receipt: Receipt
-    digest: str = ""
 
 
 class ReputationChange(Struct, frozen=True):
@@ -115,6 +84,11 @@ class ProofStore:
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
+
+    @property
+    def pool(self) -> asyncpg.Pool:
+        """The pool, which groups of heartbeats share."""
+        return self._pool
 
     @asynccontextmanager
     async def judging(self, subject: str) -> AsyncGenerator["ProofTransaction"]:
@@ -146,7 +120,7 @@ class ProofStore:
     async def of_intent(self, intent_id: str) -> list[Entry]:
         """Return every message about an intent, oldest first."""
         rows = await self._fetch("select * from audit where intent_id = $1 order by id", intent_id)
-        return [_entry(row) for row in rows]
+        return [entry_of(row) for row in rows]
 
     async def of_campaign(self, campaign: str) -> list[Entry]:
         """Return every announcement for a campaign, oldest first; it looks through all intents."""
@@ -155,14 +129,14 @@ class ProofStore:
             " and message->'intent'->>'campaign_ref' = $1 order by id",
             campaign,
         )
-        return [_entry(row) for row in rows]
+        return [entry_of(row) for row in rows]
 
     async def reviews(self) -> list[Entry]:
         """Return what waits for a person, oldest first."""
         rows = await self._fetch(
             "select * from audit where status = 'needs_review' and not superseded order by id"
         )
-        return [_entry(row) for row in rows]
+        return [entry_of(row) for row in rows]
 
     async def after(self, ack_id: str | None, limit: int) -> list[Entry]:
         """Return a page of all messages in the order in which they came, after that of an ACK."""
@@ -172,7 +146,7 @@ class ProofStore:
             ack_id,
             limit,
         )
-        return [_entry(row) for row in rows]
+        return [entry_of(row) for row in rows]
 
     async def keys(self) -> dict[str, list[NodeKey]]:
         """Return the keys of all nodes."""
@@ -284,21 +258,6 @@ class ProofTransaction:
             "select ack_id from intents where intent_id = $1 and version = $2", intent_id, version
         )
 
-    async def last_beat(self, node_id: str, key_version: str) -> LastBeat | None:
-        """Return the newest heartbeat of a key version."""
-        row = await self._connection.fetchrow(
-            "select * from heartbeats where node_id = $1 and key_version = $2", node_id, key_version
-        )
-        return LastBeat(row["seq_no"], row["digest"], row["ack_id"]) if row else None
-
-    async def put_beat(
-        self, node_id: str, key_version: str, beat: LastBeat, status: str, at: datetime
-    ) -> None:
-        """Store a heartbeat as the newest."""
-        await self._connection.execute(
-            _BEAT, node_id, key_version, beat.seq_no, beat.digest, status, at, beat.ack_id
-        )
-
     async def move_reputation(self, node_id: str, outcome: str, after: float, cause: str) -> None:
         """Move a node's reputation, on record; the same cause moves it once."""
         await self._connection.execute(_MOVE, node_id, outcome, after, cause)
@@ -327,27 +286,8 @@ class ProofTransaction:
     async def entry(self, ack_id: str) -> Entry | None:
         """Return an audited message by its ACK."""
         row = await self._connection.fetchrow("select * from audit where ack_id = $1", ack_id)
-        return _entry(row) if row else None
+        return entry_of(row) if row else None
 
     async def supersede(self, ack_id: str) -> None:
         """Mark a receipt as decided by a person."""
         await self._connection.execute("update audit set superseded = true where ack_id = $1", ack_id)
-
-
-def _number(text: str) -> int | float:
-    """Read a whole number as it was signed: jsonb writes 1e21 out, and only a double can be that large."""
-    value = int(text)
-    return value if abs(value) <= INTEGER_MAX else float(text)
-
-
-def _entry(row: Any) -> Entry:
-    return Entry(
-        ack_id=row["ack_id"],
-        kind=row["kind"],
-        node_id=row["node_id"],
-        intent_id=row["intent_id"],
-        status=row["status"],
-        at=row["at"],
-        message=json.loads(row["message"], parse_int=_number),
-        receipt=msgspec.json.decode(row["receipt"], type=Receipt),
-    )

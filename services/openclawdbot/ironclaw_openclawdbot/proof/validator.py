@@ -1,15 +1,17 @@
 """The validator: judge a message alone with its subject, answer with a signed receipt, keep both verbatim."""
 
 import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-import msgspec
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ironclaw_contracts.canonical import jcs
 from ironclaw_contracts.endpoints import openclawdbot_proof as api
-from ironclaw_contracts.errors import BadRequest, Conflict, NotFound
+from ironclaw_contracts.errors import BadRequest, Conflict, Internal, NotFound, Problem
 from ironclaw_contracts.instants import format_instant
 from ironclaw_contracts.poi.did import BadKey, public_key_of, validator_id_of
 from ironclaw_contracts.poi.messages import (
@@ -20,7 +22,11 @@ from ironclaw_contracts.poi.messages import (
     read_announcement,
     read_heartbeat,
 )
-from ironclaw_contracts.poi.receipts import Ack, Receipt, ack_id_of, receipt
+from ironclaw_contracts.poi.receipts import Ack, Receipt, ack_id_for, ack_id_of, receipt
+from ironclaw_openclawdbot.gathering import Gathering
+from ironclaw_openclawdbot.proof.beats import Beat, BeatState, answer_to
+from ironclaw_openclawdbot.proof.beatstore import BeatStore
+from ironclaw_openclawdbot.proof.entries import Entry
 from ironclaw_openclawdbot.proof.rules import (
     REPUTATION_START,
     NodeKey,
@@ -28,11 +34,12 @@ from ironclaw_openclawdbot.proof.rules import (
     Verdict,
     Version,
     judge_announcement,
-    judge_heartbeat,
     moved,
     refuse_reused_request,
 )
-from ironclaw_openclawdbot.proof.store import Entry, LastBeat, ProofStore, ProofTransaction
+from ironclaw_openclawdbot.proof.store import ProofStore, ProofTransaction
+
+log = structlog.get_logger()
 
 _REQUEST_ID_LIFE = timedelta(hours=24)
 
@@ -43,7 +50,15 @@ class Validator:
     def __init__(self, key: Ed25519PrivateKey, store: ProofStore) -> None:
         self._key = key
         self._store = store
+        self._beat_store = BeatStore(store.pool)
+        self._beats = Gathering[Beat, Receipt | Problem](self._judge_beats)
         self.validator_id = validator_id_of(key.public_key().public_bytes_raw())
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Answer heartbeats for as long as the context is open."""
+        async with self._beats.running():
+            yield
 
     async def announce(self, raw: bytes) -> Receipt:
         """Answer an announced intent. Raises `BadRequest` naming the field of a malformed one."""
@@ -60,7 +75,9 @@ class Validator:
                 ack_id = await transaction.ack_of(message.intent_id, message.version)
                 return await _stored(transaction, ack_id, message)
             verdict = await _checked_request(transaction, message, verdict, now)
-            made = self._receipt(message, message.intent, message.intent_id, message.node_id, verdict, now)
+            refused = _digest(message.raw) if verdict.status == "rejected" else ""
+            ack_id = ack_id_of(self.validator_id, message.intent, refused=refused)
+            made = self._receipt(message, ack_id, message.intent_id, message.node_id, verdict, now)
             if verdict.status != "rejected":
                 version = Version(message.version, message.hash, verdict.status, message.node_id)
                 campaign: str = message.intent["campaign_ref"]
@@ -76,24 +93,37 @@ class Validator:
             message = read_heartbeat(parse(raw))
         except BadMessage as error:
             raise BadRequest(str(error)) from error
+        beat = Beat(message, hashlib.sha256(jcs(message.heartbeat)).hexdigest(), _digest(message.raw))
+        made = await self._beats.put(beat)
+        if isinstance(made, Problem):
+            raise made
+        return made
+
+    async def _judge_beats(self, beats: list[Beat]) -> list[Receipt | Problem]:
+        """Answer a group of heartbeats in one transaction."""
         now = datetime.now(UTC)
-        async with self._store.judging(f"node:{message.node_id}") as transaction:
-            node = await transaction.node(message.node_id)
-            version = message.signature.key_version
-            last = await transaction.last_beat(message.node_id, version)
-            digest = hashlib.sha256(jcs(message.heartbeat)).hexdigest()
-            intents = {a.intent_id: await transaction.versions(a.intent_id) for a in message.active_intents}
-            same = last is not None and last.digest == digest
-            seq = last.seq_no if last is not None else None
-            verdict = judge_heartbeat(message, node, seq, same, intents, now)
-            if verdict.repeated and last is not None:
-                return await _stored(transaction, last.ack_id, message)
-            verdict = await _checked_request(transaction, message, verdict, now)
-            made = self._receipt(message, message.heartbeat, None, message.node_id, verdict, now)
-            if verdict.is_live:
-                beat = LastBeat(message.seq_no, digest, made.ack.ack_id)
-                await transaction.put_beat(message.node_id, version, beat, message.status, now)
-            return await _kept(transaction, "heartbeat", None, message, made, now)
+        ack_ids = [
+            ack_id_for(self.validator_id, beat.signed_digest, refused=refused)
+            for beat in beats
+            for refused in ("", beat.digest)
+        ]
+        async with self._beat_store.judging(beats, ack_ids, now - _REQUEST_ID_LIFE) as state:
+            return [self._judge_beat(state, beat, now) for beat in beats]
+
+    def _judge_beat(self, state: BeatState, beat: Beat, now: datetime) -> Receipt | Problem:
+        try:
+            verdict = state.judge(beat, now)
+            if verdict.repeated:
+                return state.repeated(beat)
+            message = beat.message
+            refused = beat.digest if verdict.status == "rejected" else ""
+            ack_id = ack_id_for(self.validator_id, beat.signed_digest, refused=refused)
+            made = self._receipt(message, ack_id, None, message.node_id, verdict, now)
+            return state.keep(beat, verdict, made, now)
+        except Exception as error:
+            # A heartbeat that we fail to judge changed nothing, so the others of its group go on.
+            log.error("a heartbeat could not be judged", exc_info=error)
+            return Internal("the heartbeat could not be judged on our side; the log has it")
 
     async def decide(self, ack_id: str, decision: Literal["accepted", "rejected"], by: str) -> Receipt:
         """Answer what waits for a person; the ACK is issued anew. Raises `NotFound` or `Conflict`."""
@@ -172,15 +202,14 @@ class Validator:
     def _receipt(
         self,
         message: Announcement | Heartbeat,
-        signed: dict[str, Any],
+        ack_id: str,
         intent_id: str | None,
         node_id: str,
         verdict: Verdict,
         now: datetime,
     ) -> Receipt:
-        refused = _digest(message) if verdict.status == "rejected" else ""
         ack = Ack(
-            ack_id_of(self.validator_id, signed, refused=refused),
+            ack_id,
             intent_id,
             node_id,
             format_instant(now),
@@ -190,8 +219,8 @@ class Validator:
         return receipt(self._key, self.validator_id, message.request.request_id, ack, now)
 
 
-def _digest(message: Announcement | Heartbeat) -> str:
-    return hashlib.sha256(jcs(message.raw)).hexdigest()
+def _digest(message: dict[str, Any]) -> str:
+    return hashlib.sha256(jcs(message)).hexdigest()
 
 
 async def _checked_request(
@@ -200,7 +229,7 @@ async def _checked_request(
     """Refuse a request id that its caller has used for another message within a day."""
     request = message.request
     reused = await transaction.request_is_reused(
-        request.caller.agent_id, request.request_id, _digest(message), now - _REQUEST_ID_LIFE
+        request.caller.agent_id, request.request_id, _digest(message.raw), now - _REQUEST_ID_LIFE
     )
     return refuse_reused_request(verdict) if reused else verdict
 
@@ -218,8 +247,7 @@ async def _stored(transaction: ProofTransaction, ack_id: str, message: Announcem
     entry = await transaction.entry(ack_id)
     if entry is None:
         raise NotFound(f"the receipt {ack_id} is not there")
-    answer = msgspec.structs.replace(entry.receipt.mcp_response, request_id=message.request.request_id)
-    return msgspec.structs.replace(entry.receipt, mcp_response=answer)
+    return answer_to(message.request, entry.receipt)
 
 
 async def _kept(
@@ -234,8 +262,8 @@ async def _kept(
     known = await transaction.entry(made.ack.ack_id)
     if known is not None:
         return known.receipt
-    ack = made.ack
+    ack, digest = made.ack, _digest(message.raw)
     await transaction.write(
-        Entry(ack.ack_id, kind, ack.node_id, intent_id, ack.status, now, message.raw, made, _digest(message))
+        Entry(ack.ack_id, kind, ack.node_id, intent_id, ack.status, now, message.raw, made, digest)
     )
     return made
