@@ -54,8 +54,8 @@ class FleetUnderTest:
     ) -> Iterator[Self]:
         """Run a fleet while the context is open."""
         fleet = cls(home, environ or {}, arguments)
-        fleet.up()
         try:
+            fleet.up()
             yield fleet
         finally:
             fleet.down()
