@@ -16,7 +16,7 @@ import msgspec
 
 from bench.report import Row, machine, table
 
-SUITES = ("chat", "milestones", "heartbeats", "learning", "capacity")
+SUITES = ("chat", "process", "milestones", "heartbeats", "learning", "capacity")
 
 
 def one(name: str) -> list[Row]:

@@ -1,166 +1,143 @@
-"""What one order and one event cost PostgreSQL: its time on a core and its log, not the time on the wall.
+"""What an order's events cost the ledger's PostgreSQL: its time on a core and its log, not the time on the wall.
 
-Time on a core and bytes say how far one PostgreSQL carries whatever else runs on the machine: docs/scale.md.
+Time on a core and bytes say how far one PostgreSQL carries, whatever else runs on the machine: docs/scale.md.
 
     python -m bench capacity
 """
 
 import asyncio
-import os
-import tempfile
+import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import asyncpg
 import psutil
 
-from bench.report import Row
-from ironclaw_chassis.client import Addresses, ServiceClient
-from ironclaw_chassis.identity import Identity
-from ironclaw_chassis.settings import ServiceSettings
-from ironclaw_contracts import payloads as p
-from ironclaw_contracts.endpoints import api_gateway as api
-from ironclaw_contracts.endpoints import ledger
-from ironclaw_contracts.enums import RunStatus, Service
-from ironclaw_contracts.events import EventType, new_event
-from ironclaw_contracts.ids import new_id
-from ironclaw_fleet.cli.machine import running_fleet
-from ironclaw_fleet.cli.session import gateway
-from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
-from ironclaw_fleet.ports import free_port_row
-from ironclaw_fleet.statedir import StateDirectory
+from bench.learning import ORDERS_A_RUN, WRITERS, write_run
+from bench.ledger import Raw
+from bench.report import Row, paired
+from bench.stand import Stand, standing
+from ironclaw_chassis.secret import Secret
+from ironclaw_contracts.enums import Service
+from ironclaw_fleet.databases import migrate_service
+from ironclaw_ledger.parts import Ledger
+from ironclaw_ledger.settings import Settings
 
-ORDERS, AT_ONCE = 60, 8
-EVENTS, WRITERS, BATCH = 20_000, 16, 100
-IDLE_SECONDS = 10
+ORDERS, ROUNDS = 1_600, 3
 
 
 class Meter:
-    """Reads what PostgreSQL and the ledger's process have spent so far."""
+    """Reads what PostgreSQL and this process, which is the ledger's here, have spent so far."""
 
-    def __init__(self, postmaster: int, ledger_process: int, connection: asyncpg.Connection) -> None:
-        self._postmaster = psutil.Process(postmaster)
-        self._ledger = psutil.Process(ledger_process)
+    def __init__(self, connection: asyncpg.Connection, postmaster: psutil.Process) -> None:
         self._connection = connection
+        self._postmaster = postmaster
+
+    @classmethod
+    async def of(cls, connection: asyncpg.Connection) -> "Meter":
+        """Return the meter of the server that a connection leads to; it runs on this machine."""
+        backend = psutil.Process(await connection.fetchval("select pg_backend_pid()"))
+        parent = backend.parent()
+        assert parent is not None
+        return cls(connection, parent)
 
     async def read(self) -> dict[str, float]:
-        """Return seconds on a core, bytes of WAL and of tables, commits, and events."""
+        """Return seconds on a core, bytes of log and of tables, commits, and events."""
         times = self._postmaster.cpu_times()
         spent = times.user + times.system + times.children_user + times.children_system
-        for child in self._postmaster.children(recursive=True):
-            try:
-                spent += sum(child.cpu_times()[:2])
-            except psutil.NoSuchProcess:
-                continue  # its time is the postmaster's now; counted in the next reading
+        spent += sum(sum(child.cpu_times()[:2]) for child in self._postmaster.children())
         row = await self._connection.fetchrow(
-            "select (select count(*) from ledger.events) as events,"
-            " pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as wal,"
+            "select (select count(*) from ledger.events)::float8 as events,"
+            " pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 as log,"
             " pg_database_size(current_database())::float8 as stored"
         )
-        return {"postgres": spent, "ledger": sum(self._ledger.cpu_times()[:2]), **dict(row)}
+        return {"postgres": spent, "ours": time.process_time(), **dict(row)}
 
-    async def during(self, work: Callable[[], Awaitable[None]]) -> dict[str, float]:
+    async def during(self, work: Callable[[], Awaitable[object]]) -> dict[str, float]:
         """Return what was spent while something was done."""
         before = await self.read()
         await work()
         after = await self.read()
-        return {name: float(after[name] - before[name]) for name in after}
+        return {name: after[name] - before[name] for name in after}
 
 
-async def orders(client: ServiceClient) -> None:
-    """Ask for runs of one order each, several at once, until all are merged."""
-    left = list(range(ORDERS))
-
-    async def ask() -> None:
-        while left:
-            left.pop()
-            chat = api.ChatRequest(message="Draft a note", run_id=new_id())
-            answer = await client.call(api.CHAT, chat)
-            if answer.status is not RunStatus.COMPLETE:
-                raise SystemExit(f"the run is {answer.status}: {answer.reason}")
-
-    await asyncio.gather(*(ask() for _ in range(AT_ONCE)))
+async def write_orders(ledger: Ledger, round_: int) -> None:
+    """Have runs of orders planned, done and merged, as the services would tell it, many at once."""
+    share = ORDERS // WRITERS
+    assert share <= ORDERS_A_RUN
+    await asyncio.gather(*(write_run(ledger, f"run-{round_}-{n}", n * share, share) for n in range(WRITERS)))
 
 
-async def appends(client: ServiceClient, batch: int, count: int) -> None:
-    """Append events of which no snapshot is derived."""
-    tick = p.PatrolTick(figures={"backlog": 2, "examined": 3, "recovered": 0})
-    left = list(range(count // batch))
+async def measure(stand: Stand) -> list[Row]:
+    """Write orders, and in turn insert the rows that they led to, plainly."""
+    url = await stand.database("capacity")
+    env = {"PATH": "/usr/bin:/bin", "IRONCLAW_HOME": str(stand.state.path)}
+    connection = await asyncpg.connect(url)
+    await connection.execute("create schema ledger")
+    owner = f"{url}?options=-csearch_path%3Dledger"
+    await migrate_service(Service.LEDGER, owner, env)
+    meter = await Meter.of(connection)
+    ledger = Ledger(Settings(database_url=Secret(owner), keys_dir=str(stand.state.keys)))
+    rounds: list[dict[str, float]] = []
+    plain: list[dict[str, float]] = []
+    async with ledger.open(), asyncpg.create_pool(url, min_size=8, max_size=8) as pool:
+        raw = Raw(pool)
+        await write_orders(ledger, 0)  # plans and caches are warm after it
+        for number in range(1, ROUNDS + 1):
+            rounds.append(await meter.during(lambda n=number: write_orders(ledger, n)))
+            await raw.take(connection, int(rounds[-1]["events"]))
+            plain.append(await meter.during(raw.rate))
+    await connection.close()
 
-    async def append() -> None:
-        while left:
-            left.pop()
-            made = [new_event(EventType.PATROL_TICK, tick, event_id=new_id()) for _ in range(batch)]
-            await client.call(ledger.APPEND_BATCH, ledger.Batch(events=made))
+    def each(name: str, unit: float, found: list[dict[str, float]], by: list[float]) -> list[float]:
+        return [one[name] * unit / count for one, count in zip(found, by, strict=True)]
 
-    await asyncio.gather(*(append() for _ in range(WRITERS)))
-
-
-def pid_of(state: StateDirectory) -> int:
-    """Return the ledger's process on a state directory."""
-    home = str(state.path)
-    for process in psutil.process_iter(["cmdline"]):
-        if process.info["cmdline"] and process.info["cmdline"][-1:] == ["ironclaw_ledger"]:
-            try:
-                if process.environ().get("IRONCLAW_HOME") == home:
-                    return process.pid
-            except psutil.Error:
-                continue
-    raise SystemExit("the ledger's process was not found")
-
-
-async def measure() -> list[Row]:
-    """Measure orders first, then events alone; what the idle fleet spends is taken off."""
-    os.environ["IRONCLAW_LOG_LEVEL"] = "warning"
-    with tempfile.TemporaryDirectory(prefix="ironclaw-bench-", dir="/tmp") as name:
-        Path(name).chmod(0o711)
-        state, port_base = StateDirectory(Path(name) / "fleet"), free_port_row()
-        async with (
-            running_fleet(state, port_base=port_base, workers=2, quiet=True),
-            gateway(state.path) as client,
-        ):
-            postgres = EmbeddedPostgres.running(state)
-            assert postgres is not None
-            connection = await asyncpg.connect(postgres.url("ironclaw"))
-            backend = await connection.fetchval("select pg_backend_pid()")
-            postmaster = psutil.Process(backend).ppid()
-            meter = Meter(postmaster, pid_of(state), connection)
-            await orders(client)  # plans, caches and pools are warm after it
-            idle = await meter.during(lambda: asyncio.sleep(IDLE_SECONDS))
-            loop = asyncio.get_running_loop()
-            began = loop.time()
-            spent = await meter.during(lambda: orders(client))
-            share = (loop.time() - began) / IDLE_SECONDS
-            an_order = {key: max(0.0, value - idle[key] * share) / ORDERS for key, value in spent.items()}
-            identity = Identity.load(Service.DUTY_OFFICER, state.keys)
-            addresses = Addresses(ServiceSettings(port_base=port_base), {})
-            async with ServiceClient(identity, addresses) as officer:
-                batched = await meter.during(lambda: appends(officer, BATCH, EVENTS))
-                single = await meter.during(lambda: appends(officer, 1, EVENTS // 10))
-            await connection.close()
-    rows = [
-        Row("one order: events in the ledger", "", round(an_order["events"], 1), rounds=ORDERS),
-        Row("one order: PostgreSQL on a core", "ms", round(an_order["postgres"] * 1e3, 2), rounds=ORDERS),
-        Row(
-            "one order: the ledger's process on a core",
-            "ms",
-            round(an_order["ledger"] * 1e3, 2),
-            rounds=ORDERS,
+    events = [one["events"] for one in rounds]
+    orders = [float(ORDERS)] * ROUNDS
+    bare = "raw unnest inserts of the same rows in hundreds"
+    return [
+        Row("one order: events", "", round(sum(events) / sum(orders), 1), rounds=ROUNDS),
+        paired(
+            "one event of an order: PostgreSQL on a core",
+            "µs",
+            each("postgres", 1e6, rounds, events),
+            each("postgres", 1e6, plain, events),
+            bare,
         ),
-        Row("one order: write-ahead log", "KiB", round(an_order["wal"] / 1024, 1), rounds=ORDERS),
-        Row("one order: tables and indexes", "KiB", round(an_order["stored"] / 1024, 1), rounds=ORDERS),
+        paired(
+            "one event of an order: write-ahead log",
+            "B",
+            each("log", 1, rounds, events),
+            each("log", 1, plain, events),
+            bare,
+        ),
+        paired(
+            "one event of an order: the ledger's process on a core",
+            "µs",
+            each("ours", 1e6, rounds, events),
+            each("postgres", 1e6, plain, events),
+            bare,
+        ),
+        Row(
+            "one order: PostgreSQL on a core, for its events",
+            "ms",
+            round(sum(each("postgres", 1e3, rounds, orders)) / ROUNDS, 2),
+            rounds=ROUNDS,
+        ),
+        Row(
+            "one order: tables and indexes of the ledger",
+            "KiB",
+            round(sum(each("stored", 1 / 1024, rounds, orders)) / ROUNDS, 1),
+            rounds=ROUNDS,
+        ),
     ]
-    for what, found in ((f"batches of {BATCH}", batched), (f"single appends of {WRITERS} writers", single)):
-        count = found["events"]
-        for key, who in (("postgres", "PostgreSQL"), ("ledger", "the ledger's process")):
-            micros = round(found[key] / count * 1e6, 1)
-            rows.append(Row(f"one event, {what}: {who} on a core", "µs", micros, rounds=int(count)))
-        rows.append(
-            Row(f"one event, {what}: write-ahead log", "B", round(found["wal"] / count), rounds=int(count))
-        )
-    return rows
+
+
+async def standing_alone() -> list[Row]:
+    """Measure on a PostgreSQL of its own."""
+    async with standing() as stand:
+        return await measure(stand)
 
 
 def rows() -> list[Row]:
-    """Measure once."""
-    return asyncio.run(measure())
+    """Measure three rounds of 1,600 orders."""
+    return asyncio.run(standing_alone())

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.report import Row, paired
+from bench.report import Aim, Row, paired
 from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.database import migrate
 from ironclaw_chassis.identity import Identity, create_key
@@ -236,6 +236,7 @@ async def figures(client: ServiceClient, url: str, rounds: int) -> list[Row]:
             ticking,
             reading,
             "reading the same pages",
+            Aim(">=", 0.5),
             note=f"{count} events",
         ),
         Row(
@@ -245,6 +246,7 @@ async def figures(client: ServiceClient, url: str, rounds: int) -> list[Row]:
             early,
             "after a tenth",
             round(size / early, 3),
+            aims=(Aim("<=", 1.1),),
             note=f"process at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB",
         ),
     ]

@@ -1,7 +1,9 @@
 """A real browser on a running fleet, and a person who looks at it."""
 
+import json
 import re
 import shutil
+import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from ironclaw_contracts.access import KeyRequest
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.vault import TheaterRequest
-from ironclaw_contracts.enums import Role
+from ironclaw_contracts.enums import Role, Service
 from ironclaw_contracts.snapshots import RunView
 from tests.browser.provide import find_browser
 from tests.support.fleet import FleetUnderTest
@@ -34,6 +36,28 @@ async def browser() -> AsyncIterator[Browser]:
         launched = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield launched
         await launched.close()
+
+
+def tell_of_session(fleet: FleetUnderTest, session_id: str, comment: str, skill: str) -> None:
+    """Tell Appleseed of a session in which a skill failed, as field clients do."""
+    event = {
+        "event_kind": "session_feedback",
+        "session_id": session_id,
+        "task": comment,
+        "status": "failure",
+        "score": 0.1,
+        "comment": comment,
+        "selected_skill_ids": [skill],
+        "missing_capabilities": [comment],
+    }
+    envelope = {"source": "openclaw", "envelope_id": session_id, "event": event}
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{fleet.port_of(Service.LEARNING)}/v1/ingest",
+        data=json.dumps(envelope).encode(),
+        headers={"content-type": "application/json", "x-appleseed-integration": "openclaw"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
 
 
 class Person:

@@ -16,6 +16,9 @@ async def test_given_a_key_when_a_person_asks_by_keyboard_then_the_plan_runs_liv
     await page.keyboard.type(visitor.fleet.operator_key)  # the field has the focus
     await page.keyboard.press("Enter")
     await expect(page.get_by_label("Your request")).to_be_focused()
+    await expect(page.get_by_role("heading", name="A first request")).to_have_count(
+        0 if await page.locator("#part-recent li").count() else 1
+    )
     await page.keyboard.type("Summarize every document under docs/ and write one overview of the handbook.")
     await page.keyboard.press("Tab")
     await page.keyboard.type(handbook)  # a select takes the option by its first letters

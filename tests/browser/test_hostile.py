@@ -18,7 +18,7 @@ from ironclaw_contracts.enums import RunStatus, Service, Severity
 from ironclaw_contracts.events import EventType, new_event
 from ironclaw_contracts.milestones import Evidence
 from ironclaw_contracts.snapshots import RunView
-from tests.browser.conftest import Person, person_of
+from tests.browser.conftest import Person, person_of, tell_of_session
 from tests.support.fleet import FleetUnderTest
 from tests.support.model_server import ModelServer
 from tests.support.nodes import Node
@@ -77,6 +77,10 @@ async def stained(hostile: FleetUnderTest) -> tuple[RunView, RunView]:
             scope=PAYLOAD, claim=PAYLOAD, next_action=PAYLOAD, risk_status="blocked", evidence=[proof]
         )
         await client.call(api.EMIT_MILESTONE, told)
+        for number in range(2):
+            tell_of_session(hostile, f"hostile-{number}", PAYLOAD, PAYLOAD)
+        judged = await client.call(api.REVIEW_SKILLS)
+        assert any("onerror" in proposal.title for proposal in judged.proposals)
         async with aiohttp.ClientSession() as session:
             node = Node(hostile, session)
             registration = Registration(
@@ -128,6 +132,7 @@ async def test_given_payloads_in_every_field_when_each_view_is_looked_at_then_th
     await person.sign_in(hostile.operator_key)
     pages = ["/", "/console/runs", "/console/theaters", "/console/theaters/main", "/console/watch"]
     pages += ["/console/command-center", "/console/ledger", "/console/ledger?type=RUN_CREATED"]
+    pages += ["/console/policy", *(f"/console/events/{view.run.first_seq + n}" for n in range(4))]
     for run in (view, cancelled):
         pages += [f"/console/chat/{run.run.run_id}", f"/console/runs/{run.run.run_id}"]
         pages += [f"/console/runs/{run.run.run_id}?at_seq={run.run.first_seq + 3}"]

@@ -1,5 +1,6 @@
 """Every view on a live fleet: it shows what is there, complains of nothing, and anyone can use it."""
 
+import json
 import re
 
 import pytest
@@ -8,9 +9,18 @@ from playwright.async_api import expect
 from ironclaw_contracts.endpoints import ALL
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.snapshots import RunView
-from tests.browser.conftest import DONE_MS, Person
+from tests.browser.conftest import DONE_MS, Person, tell_of_session
 from tests.support.waiting import until
 
+TIDES = {
+    "id": "tides",
+    "name": "Tides",
+    "description": "Read a table.",
+    "tags": [],
+    "examples": [],
+    "instructions": [],
+    "metadata": {},
+}
 VIEWS = (
     "/",
     "/console/chat/{run}",
@@ -25,6 +35,7 @@ VIEWS = (
     "/console/policy",
     "/console/ledger",
     "/console/ledger/verify",
+    "/console/events/1",
     "/console/help",
 )
 
@@ -115,6 +126,63 @@ async def test_given_a_run_when_replayed_by_keyboard_then_it_shows_how_it_stood_
     assert f"at_seq={run.first_seq}" in page.url
     await page.get_by_role("link", name="Back to now").click()
     await expect(page.locator("#part-head .state")).to_have_text("complete")
+
+
+async def test_given_a_run_when_its_waterfall_is_read_then_the_axis_the_queue_and_the_end_are_there(
+    operator: Person, merged: RunView
+) -> None:
+    page = operator.page
+    await operator.look(f"/console/runs/{merged.run.run_id}")
+    waterfall = page.locator("#part-waterfall table")
+    await expect(waterfall.locator(".tick").first).to_have_text("0 s")
+    await expect(waterfall.get_by_role("img").first).to_have_attribute(
+        "aria-label", re.compile("waiting.*merged")
+    )
+    await expect(waterfall.locator("circle.end.good")).to_have_count(1)
+    await expect(page.get_by_role("link", name="Runs").first).to_have_attribute("aria-current", "page")
+
+
+async def test_given_an_event_when_opened_then_its_payload_and_place_in_the_chain_are_there(
+    operator: Person, merged: RunView
+) -> None:
+    page = operator.page
+    await operator.look(f"/console/ledger?run_id={merged.run.run_id}&type=INTEGRATED")
+    await page.locator("#part-events tbody tr a").first.click()
+    await page.wait_for_url(re.compile("/console/events/"))
+    await expect(page.locator("main pre")).to_contain_text("commit_sha")
+    await page.get_by_role("link", name="replay").click()
+    await expect(page.locator("#state .notice")).to_contain_text("how the run stood")
+
+
+async def test_given_a_narrow_screen_when_a_page_is_open_then_the_bar_shows_which(operator: Person) -> None:
+    page = operator.page
+    await page.set_viewport_size({"width": 400, "height": 900})
+    await operator.look("/console/ledger")
+    await expect(page.get_by_role("link", name="Ledger")).to_be_in_viewport(ratio=1)
+
+
+async def test_given_a_skill_that_failed_when_judged_then_it_is_promoted_and_taken_back_in_the_queue(
+    operator: Person,
+) -> None:
+    page, fleet = operator.page, operator.fleet
+    skill = fleet.state.path / "appleseed" / "skills" / "tides.json"
+    skill.write_text(json.dumps(TIDES), encoding="utf-8")
+    for number in range(3):
+        tell_of_session(fleet, f"tides-{number}", "predict surges", "tides")
+    await operator.look("/console/policy")
+    await page.get_by_role("button", name="Judge anew").click()
+    await expect(page.locator("#done")).to_contain_text("Judged anew", timeout=DONE_MS)
+    card = page.locator("#part-skills .card", has_text="prompt-tides")
+    await card.locator("summary").click(timeout=DONE_MS)
+    await expect(card.locator(".diff .add").first).to_be_visible()
+    await card.get_by_role("button", name="Promote").click()
+    await expect(card.get_by_role("button", name="Roll back")).to_be_visible(timeout=DONE_MS)
+    assert "surges" in skill.read_text(encoding="utf-8")
+    assert await operator.serious_findings() == []
+    await card.get_by_role("button", name="Roll back").click()
+    await expect(card.get_by_role("button", name="Promote")).to_be_visible(timeout=DONE_MS)
+    assert "surges" not in skill.read_text(encoding="utf-8")
+    assert operator.complaints == []
 
 
 async def test_given_the_ledger_when_verified_then_the_bar_fills_and_the_chain_holds(

@@ -56,6 +56,7 @@ async def test_given_a_merge_queue_when_killed_at_any_moment_then_every_order_la
     bodies = git(repository, "log", "--merges", "--format=%b", "main").splitlines()
     merged = [line.removeprefix("Order: ") for line in bodies if line.startswith("Order: ")]
     assert sorted(merged) == sorted(str(one) for one in landed) and len(set(merged)) == len(_GOOD)
+    assert git(repository, "status", "--porcelain") == "", "the user's checkout followed every promotion"
     for number, commit in enumerate(git(repository, "rev-list", "--first-parent", "main").splitlines()):
         assert suite_passes(repository, commit, tmp_path / f"at-{number}"), commit
     scratch = open_path / "fleet" / "integration"

@@ -15,7 +15,7 @@ from ironclaw_contracts.endpoints import ALL
 from ironclaw_contracts.enums import SERVICE_PORTS, Service
 from ironclaw_fleet.containersecrets import create_container_secrets
 from ironclaw_fleet.databases import WITH_DATABASE
-from ironclaw_fleet.local import WITH_MODEL, WITH_REDIS, WITH_SIGNING
+from ironclaw_fleet.environments import WITH_MODEL, WITH_REDIS, WITH_SIGNING
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

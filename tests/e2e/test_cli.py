@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from ironclaw_contracts.endpoints import ALL
+from ironclaw_contracts.enums import SERVICE_PORTS
 from tests.support.fleet import FleetUnderTest
 from tests.support.git import git, make_repository
+from tests.support.processes import alive, descendants
 
 
 @pytest.fixture
@@ -99,6 +101,12 @@ def test_given_events_when_listed_then_they_can_be_narrowed(
     assert [event["seq"] for event in every] == sorted(event["seq"] for event in every)
     merged = fleet.cli_json("events", "--order", order_id, "--type", "INTEGRATED")["events"]
     assert len(merged) == 1
+    newest = fleet.cli_json("events", "--run", run_id, "--newest", "--limit", "2")["events"]
+    assert [event["seq"] for event in newest] == [every[-1]["seq"], every[-2]["seq"]]
+    before = fleet.cli_json("events", "--run", run_id, "--before", str(every[1]["seq"]))["events"]
+    assert [event["seq"] for event in before] == [every[0]["seq"]]
+    elsewhere = fleet.cli_json("events", "--run", run_id, "--theater", "elsewhere")["events"]
+    assert elsewhere == []
     assert fleet.cli_json("events", "--run", run_id, "--after", str(every[-1]["seq"]))["events"] == []
     assert "ORDER_CREATED" in fleet.cli("events", "--run", run_id)
 
@@ -234,21 +242,13 @@ def test_given_detach_and_workers_when_started_then_down_stops_everything(open_p
     fleet.cli("up", "--detach", "--workers", "2", "--port-base", str(fleet.port_base))
     record = fleet.state.read_fleet()
     assert record is not None
-    processes = {path.name for path in Path("/proc").iterdir() if path.name.isdecimal()}
+    processes = {record.pid, *descendants(record.pid)}
+    assert len(processes) > len(SERVICE_PORTS)
     assert (fleet.state.logs / "worker-2.log").exists()
     assert "stopped" in fleet.cli("down")
     assert fleet.state.holder() is None
-    left = [pid for pid in processes if _belongs(pid, open_path)]
-    assert left == []
+    assert [pid for pid in processes if alive(pid)] == []
     assert "no fleet runs" in fleet.cli("down")
-
-
-def _belongs(pid: str, folder: Path) -> bool:
-    try:
-        environ = (Path("/proc") / pid / "environ").read_bytes()
-    except OSError:
-        return False
-    return str(folder).encode() in environ and str(folder / "detached").encode() in environ
 
 
 def test_given_a_merged_order_when_its_diff_is_asked_for_then_the_patch_is_printed(

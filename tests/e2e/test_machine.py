@@ -15,6 +15,7 @@ import pytest
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import SERVICE_PORTS, RunStatus, Service
 from tests.support.fleet import FleetUnderTest
+from tests.support.processes import descendants, gone
 from tests.support.waiting import ended
 
 pytestmark = pytest.mark.trust
@@ -22,37 +23,6 @@ pytestmark = pytest.mark.trust
 
 def modes(folder: Path) -> dict[Path, int]:
     return {parent: parent.stat().st_mode for parent in folder.parents}
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = (Path("/proc") / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def descendants(pid: int) -> set[int]:
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except OSError:
-                continue
-    found, grown = {pid}, True
-    while grown:
-        more = {child for child, parent in parents.items() if parent in found} - found
-        grown = bool(more)
-        found |= more
-    return found - {pid}
-
-
-async def gone(pids: set[int], seconds: float = 10.0) -> set[int]:
-    deadline = time.monotonic() + seconds
-    while (left := {pid for pid in pids if alive(pid)}) and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
-    return left
 
 
 async def test_given_a_fresh_state_when_started_then_work_is_done_and_stopped_without_a_trace(

@@ -11,15 +11,22 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.identity import Identity
 from ironclaw_chassis.settings import ServiceSettings
 from ironclaw_contracts.enums import Service
 from ironclaw_fleet.cli.session import gateway
+from ironclaw_fleet.databases import WITH_DATABASE
+from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
+from ironclaw_fleet.embedded.valkey import EmbeddedValkey
+from ironclaw_fleet.environments import Environments
 from ironclaw_fleet.ports import free_port, free_port_row
 from ironclaw_fleet.statedir import StateDirectory
+from tests.support.processes import parents, words
 
+FORK_SERVER = "ironclaw_fleet.forkserver"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 
@@ -96,20 +103,11 @@ class FleetUnderTest:
     def pids(self, name: str) -> list[int]:
         """The pids of a service's processes (`postgres` and `valkey-server` too)."""
         wanted = f"ironclaw_{name}" if name in set(Service) else name
-        found: list[int] = []
-        for entry in Path("/proc").iterdir():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            except (OSError, ValueError, IndexError):
-                continue
-            if (
-                entry.name.isdecimal()
-                and parent == self.pid
-                and any(wanted in w.decode(errors="replace") for w in words)
-            ):
-                found.append(int(entry.name))
-        return found
+        known = parents()
+        ours = {pid for pid, parent in known.items() if parent == self.pid}
+        forks = {pid for pid in ours if any(FORK_SERVER in word for word in words(pid))}
+        ours |= {pid for pid, parent in known.items() if parent in forks}
+        return [pid for pid in ours if any(wanted in word for word in words(pid))]
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> int:
         """Send a signal to every process of a service; return how many there were."""
@@ -121,8 +119,7 @@ class FleetUnderTest:
     @contextmanager
     def stand_in(self, service: Service, **overrides: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run another process of a service, with the environment of the one that runs and these changes."""
-        raw = (Path("/proc") / str(self.pids(service)[0]) / "environ").read_bytes()
-        env = dict(line.split("=", 1) for line in raw.decode().split("\0") if "=" in line)
+        env = self.environment_of(service)
         port = free_port()
         env |= {f"IRONCLAW_{service.value.upper()}_PORT": str(port), **overrides}
         with (self.state.logs / f"{service}-stand-in.log").open("ab") as log:
@@ -139,6 +136,20 @@ class FleetUnderTest:
         finally:
             process.kill()
             process.wait(10)
+
+    def environment_of(self, service: Service) -> dict[str, str]:
+        """What the fleet gives a process of a service; it runs on embedded servers."""
+        postgres = EmbeddedPostgres.running(self.state)
+        assert postgres is not None
+        admin = urlsplit(postgres.url("ironclaw"))
+        url: str | None = None
+        if service in WITH_DATABASE:
+            password = (self.state.keys / f"{service}.password").read_text().strip()
+            url = admin._replace(netloc=f"{service}:{password}@{admin.netloc.rpartition('@')[2]}").geturl()
+        config = (self.state.valkey / "valkey.conf").read_text().splitlines()
+        port = next(int(line.split()[1]) for line in config if line.startswith("port "))
+        environments = Environments(self.state, self.port_base, self.environ)
+        return environments.of_process(service, url, EmbeddedValkey(self.state, port).url)
 
     def answers(self, service: Service) -> bool:
         """Whether the service on its own port says that it is ready."""

@@ -31,12 +31,13 @@ Script = Callable[[dict[str, Any]], "tuple[int, str] | Turn"]
 
 
 class ModelServer:
-    """Serves `POST /chat/completions` on loopback while the context is open."""
+    """Serves `POST /chat/completions` and `GET /models` on loopback while the context is open."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
         self.requests: list[dict[str, Any]] = []
         self.keys: set[str] = set()
+        self.models_status = 200
         self.at_once_max = 0
         self._at_once = 0
         self._lock = threading.Lock()
@@ -54,6 +55,15 @@ class ModelServer:
                     turn = said if isinstance(said, Turn) else Turn(status=said[0], text=said[1])
                     time.sleep(turn.delay_seconds)
                     self.answer(request, turn)
+
+            def do_GET(self) -> None:
+                """Tell which models there are."""
+                content = b'{"object": "list", "data": []}'
+                self.send_response(server.models_status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
             def answer(self, request: dict[str, Any], turn: Turn) -> None:
                 streamed = turn.status == 200 and request.get("stream", False)

@@ -10,6 +10,7 @@ from appleseed_evolution.parsing import NewId, parse_feedback, parse_payload
 from appleseed_evolution.routing import rank, route_answer
 from appleseed_evolution.state.recording import record_event, record_feedback, record_payload
 from appleseed_evolution.workspace import Workspace
+from ironclaw_contracts.errors import BadRequest
 
 
 def ingest(workspace: Workspace, payload: bytes, *, now: datetime, new_id: NewId) -> JsonObject:
@@ -36,7 +37,9 @@ def give_feedback(workspace: Workspace, value: Any, *, now: datetime) -> Feedbac
 def route(workspace: Workspace, value: Any, *, now: datetime, new_id: NewId) -> JsonObject:
     """Begin a session for `{task, metadata?}`, and return the skills for it. Raises `BadRequest`."""
     members = Members(value, "")
-    task, metadata = members.text("task"), members.object("metadata")
+    task, metadata = members.optional_text("task"), members.object("metadata")
+    if task is None or not task.strip():
+        raise BadRequest("task is required")  # the contract has these very words
     skills = [file.skill for file in workspace.skills()]
     matches = rank(skills, task, count_max=workspace.runtime.top_k_skills)
     session_id = new_id()

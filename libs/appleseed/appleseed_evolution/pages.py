@@ -98,6 +98,7 @@ def resume_page(document: JsonObject) -> str:
                 "Selected": _listed(document["selected_proposal_ids"]),
                 "Recoverable": "yes" if document["recoverable"] else "no",
                 "Next action": document["next_action"],
+                "Notes": _listed(document["notes"]),
             }
         ),
         _section("Commands", _code("\n".join(document["resume_commands"].values()), "sh")),

@@ -1,6 +1,6 @@
 """Envelopes, read back off the raw ledger."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -24,9 +24,9 @@ def read_envelopes(state: StateDirectory, session_id: str | None = None) -> Iter
             yield envelope
 
 
-def find_envelope(state: StateDirectory, envelope_id: str) -> Envelope | None:
-    """Return a stored envelope, or None."""
-    return next((e for e in read_envelopes(state) if e.envelope_id == envelope_id), None)
+def find_envelopes(state: StateDirectory, envelope_ids: Collection[str]) -> dict[str, Envelope]:
+    """Return those of some envelopes that are stored, by id."""
+    return {e.envelope_id: e for e in read_envelopes(state) if e.envelope_id in envelope_ids}
 
 
 def _lacks_id() -> NoReturn:

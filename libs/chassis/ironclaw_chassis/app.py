@@ -11,7 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from ironclaw_chassis.authentication import Authenticator
-from ironclaw_chassis.foreign_lane import answer_foreign
+from ironclaw_chassis.lanes import answer_in_lanes
 from ironclaw_chassis.metrics import CONTENT_TYPE, Reading, exposition
 from ironclaw_chassis.middleware import request_context
 from ironclaw_chassis.node.beating import ServiceNode
@@ -85,9 +85,7 @@ def create_app(
         logging_config=None,
     )
     # Litestar's own middleware begins behind its router, and never sees a path that nobody serves.
-    lanes = routes.lanes()
-    if lanes:
-        app.asgi_handler = answer_foreign(lanes, app.asgi_handler)
+    app.asgi_handler = answer_in_lanes(routes.lanes(authenticator), app.asgi_handler)
     for wrap in (*reversed(around), request_context(routes.service)):
         app.asgi_handler = wrap(app.asgi_handler)
     return app

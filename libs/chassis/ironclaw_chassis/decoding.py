@@ -1,16 +1,17 @@
 """Bodies and queries, parsed once at the border: strictly typed, bounded, without NUL."""
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
-from litestar.connection import ASGIConnection
 
 from ironclaw_contracts.endpoint import Endpoint
 from ironclaw_contracts.errors import BadRequest
 
 T = TypeVar("T")
 _MAX_SAFE_DEPTH = 64
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def refuse_nul(value: object, path: str = "$", depth: int = 0) -> None:
@@ -32,11 +33,27 @@ def refuse_nul(value: object, path: str = "$", depth: int = 0) -> None:
             pass
 
 
+def _depth(body: bytes) -> int:
+    """Return how deep a valid JSON text is nested, or a bound of that when it is small.
+
+    Only what stands between strings counts: the text is cut at the quotes, once escaped ones are out of it.
+    """
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets <= _MAX_SAFE_DEPTH:
+        return brackets
+    between = b"".join(body.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
+    depth = deepest = 0
+    for bracket in between.translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def decode_body(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
     """Decode a JSON body into its struct. Raises `BadRequest` naming the field that is wrong."""
     try:
         value = decoder.decode(body)
-        if b"\\u0000" in body or body.count(b"[") + body.count(b"{") > _MAX_SAFE_DEPTH:
+        if b"\\u0000" in body or _depth(body) > _MAX_SAFE_DEPTH:
             refuse_nul(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"the body is not what this endpoint takes: {error}") from error
@@ -45,9 +62,9 @@ def decode_body(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
     return value
 
 
-def decode_query(connection: ASGIConnection[Any, Any, Any, Any], endpoint: Endpoint[Any, T, Any]) -> T:
-    """Convert the query string into its struct. Raises `BadRequest` naming the parameter that is wrong."""
-    values = {name: value for name, value in connection.query_params.items() if value != ""}
+def decode_query(endpoint: Endpoint[Any, T, Any], pairs: Iterable[tuple[str, str]]) -> T:
+    """Convert a query string into its struct. Raises `BadRequest` naming the parameter that is wrong."""
+    values = {name: value for name, value in pairs if value != ""}
     try:
         query = msgspec.convert(values, endpoint.query, strict=False)
     except msgspec.ValidationError as error:
@@ -61,4 +78,4 @@ class ContractRequest(Request[Any, Any, Any]):
 
     async def json(self) -> Any:
         """Return the body as the declared struct, not as builtins."""
-        return decode_body(await self.body(), self.route_handler.opt["decoder"])
+        return self.route_handler.opt["decode"](await self.body())

@@ -12,24 +12,27 @@ from ironclaw_contracts.instants import format_instant
 from ironclaw_contracts.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 
 _TIMEOUT_SECONDS = 10.0
+_AWAY_STATUS = 503
+_REASON_LENGTH_MAX = 200
 
 
 class Sent(Struct, frozen=True):
-    """How a delivery went. `unreachable` is no answer at all: nothing was tried, so nothing is used up."""
+    """How a delivery went. `away` is no answer at all, or a 503: nothing was tried, so nothing is used up."""
 
-    outcome: Literal["delivered", "duplicate", "rejected", "failed", "unreachable"]
+    outcome: Literal["delivered", "duplicate", "rejected", "failed", "away"]
     reason: str | None = None
 
 
 class Emitter:
     """One connection pool to one receiver."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         self._base_url = base_url.rstrip("/")
+        self._timeout_seconds = timeout_seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS))
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._timeout_seconds))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -51,13 +54,15 @@ class Emitter:
                 self._base_url + path, data=ecmascript(body), headers=headers, allow_redirects=False
             ) as response:
                 return _sent(response.status, await response.read())
-        except aiohttp.ClientConnectionError as error:
-            return Sent("unreachable", f"{type(error).__name__}: {error}")
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientConnectionError, TimeoutError, OSError) as error:
+            return Sent("away", f"{type(error).__name__}: {error}")
+        except aiohttp.ClientError as error:
             return Sent("failed", f"{type(error).__name__}: {error}")
 
 
 def _sent(status: int, body: bytes) -> Sent:
+    if status == _AWAY_STATUS:
+        return Sent("away", f"answered {status}: {body[:_REASON_LENGTH_MAX].decode(errors='replace')}")
     try:
         answer = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:

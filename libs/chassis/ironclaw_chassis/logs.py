@@ -2,12 +2,24 @@
 
 import logging
 from collections.abc import MutableMapping
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
 
 from ironclaw_chassis import tracing
 from ironclaw_contracts.enums import Service
+
+request_id: ContextVar[str | None] = ContextVar("ironclaw_request_id", default=None)
+"""Id of the request that is being answered."""
+
+
+def with_request(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the id of the request that is being answered."""
+    found = request_id.get()
+    if found is not None:
+        fields["request_id"] = found
+    return fields
 
 
 def with_trace(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -28,6 +40,7 @@ def configure_logging(service: Service, level: str, form: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            with_request,
             with_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),

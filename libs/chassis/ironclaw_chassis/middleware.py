@@ -7,7 +7,9 @@ from typing import Any
 
 import structlog
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from prometheus_client import Histogram
 
+from ironclaw_chassis.logs import request_id as current_request_id
 from ironclaw_chassis.metrics import REQUEST_SECONDS
 from ironclaw_chassis.tracing import HEADER, span
 from ironclaw_contracts.endpoint import Endpoint
@@ -27,35 +29,37 @@ _QUIET_PATHS = frozenset({"/health", "/ready", "/metrics"})
 def request_context(service: Service) -> Callable[[ASGIApp], ASGIApp]:
     """Return a wrapper by which each request has an id, a span, a figure and one line in the log."""
     begin = service in EDGES
+    told = log.bind().info  # what costs nothing where the level leaves it out
+    figures: dict[tuple[str, int], Histogram] = {}
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def handle(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
                 await app(scope, receive, send)
                 return
-            headers = dict(scope["headers"])
-            given = headers.get(_REQUEST_ID, b"").decode("latin-1")
+            given, parent = _given_ids(scope["headers"])
             request_id = given if 0 < len(given) <= 64 and given.isprintable() else secrets.token_hex(16)
             method, path = scope["method"], scope["path"]  # a mounted application sees less of the path
             started, status, streamed = time.perf_counter(), 0, False
+            id_header = (_REQUEST_ID, request_id.encode("latin-1"))
 
             async def send_with_id(message: Message) -> None:
                 nonlocal status, streamed
                 if message["type"] == "http.response.start":
                     status = message["status"]
                     streamed = _is_stream(message["headers"])
-                    message["headers"] = [*message["headers"], (_REQUEST_ID, request_id.encode("latin-1"))]
+                    message["headers"] = [*message["headers"], id_header]
                 await send(message)
 
             quiet = path in _QUIET_PATHS
-            parent = headers.get(_TRACEPARENT, b"").decode("latin-1")
-            attributes = {"http.request.method": method}
-            with (
-                span(
-                    method, "server", parent=parent, begin=begin and not quiet, attributes=attributes
-                ) as traced,
-                structlog.contextvars.bound_contextvars(request_id=request_id),
-            ):
+            bound = current_request_id.set(request_id)
+            with span(
+                method,
+                "server",
+                parent=parent,
+                begin=begin and not quiet,
+                attributes={"http.request.method": method},
+            ) as traced:
                 try:
                     await app(scope, receive, send_with_id)
                 finally:
@@ -66,14 +70,27 @@ def request_context(service: Service) -> Callable[[ASGIApp], ASGIApp]:
                     traced.set("http.response.status_code", status)
                     if not quiet:
                         if not streamed:  # streams last as long as their reader likes
-                            REQUEST_SECONDS.labels(name, str(status)).observe(seconds)
-                        log.info(
-                            "request", method=method, path=path, status=status, ms=round(seconds * 1000, 1)
-                        )
+                            figure = figures.get((name, status))
+                            if figure is None:
+                                figure = figures[name, status] = REQUEST_SECONDS.labels(name, str(status))
+                            figure.observe(seconds)
+                        told("request", method=method, path=path, status=status, ms=round(seconds * 1000, 1))
+                    current_request_id.reset(bound)
 
         return handle
 
     return wrap
+
+
+def _given_ids(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
+    """Return the request id and the trace context that the caller gave, empty where it gave none."""
+    request_id = parent = b""
+    for name, value in headers:
+        if name == _REQUEST_ID:
+            request_id = value
+        elif name == _TRACEPARENT:
+            parent = value
+    return request_id.decode("latin-1"), parent.decode("latin-1")
 
 
 def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -83,9 +100,11 @@ def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 def _endpoint_of(scope: Scope) -> str:
     """Return an endpoint's name once it was routed: its declaration's, or what the handler is called."""
-    handler: Any = scope.get("route_handler")  # absent where no route was found
     answered: Any = scope.get("ironclaw.endpoint")  # set by what answers before the router
-    endpoint = handler.opt.get("endpoint") if handler is not None else answered
+    if answered is not None:
+        return answered.name
+    handler: Any = scope.get("route_handler")  # absent where no route was found
+    endpoint = handler.opt.get("endpoint") if handler is not None else None
     if isinstance(endpoint, Endpoint):
         return endpoint.name
     named = getattr(handler, "name", None)

@@ -8,50 +8,33 @@
 The handler sees a `Call`: path, caller, body and query are checked before it runs.
 """
 
-import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
-import msgspec
 from litestar import HttpMethod, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
-from litestar.response import ServerSentEvent, ServerSentEventMessage, Stream
+from litestar.response import Stream
 from litestar.types import Guard
 from msgspec import Struct
 
-from ironclaw_chassis.authentication import Authenticator, CallerIdentity
-from ironclaw_chassis.decoding import ContractRequest, decode_query
+from ironclaw_chassis import lanes, sse
+from ironclaw_chassis.authentication import Authenticator
+from ironclaw_chassis.decoding import ContractRequest
 from ironclaw_chassis.foreign import ForeignAnswer, ForeignCall, ForeignHandler, build_foreign, operation_of
-from ironclaw_chassis.foreign_lane import Lanes
+from ironclaw_chassis.lanes import Lanes
+from ironclaw_chassis.serving import Call, Handler, Served
+from ironclaw_chassis.sse import StreamEvent
 from ironclaw_contracts.endpoint import Endpoint, Nothing
-from ironclaw_contracts.enums import Role, Service
+from ironclaw_contracts.enums import Service
 from ironclaw_contracts.envelope import Envelope, success
-from ironclaw_contracts.errors import BadRequest, Forbidden
-from ironclaw_contracts.ids import check_id
+
+__all__ = ["Call", "FileAnswer", "RawAnswer", "RawCall", "Routes", "StreamEvent", "event_stream"]
 
 Body = TypeVar("Body")
 Query = TypeVar("Query")
 Answer = TypeVar("Answer")
-
-PING_SECONDS = 15
-
-
-class Call(Struct, Generic[Body, Query], frozen=True):
-    """One checked call. `last_event_id` is the SSE header, empty when absent."""
-
-    body: Body
-    query: Query
-    path: dict[str, str]
-    caller: CallerIdentity
-    last_event_id: str = ""
-
-    def service(self) -> Service:
-        """Return the calling service. Raises `Forbidden` when a person calls."""
-        if isinstance(self.caller.kind, Service):
-            return self.caller.kind
-        raise Forbidden("only a service may call this")
 
 
 class RawCall(Struct, Generic[Query], frozen=True):
@@ -79,17 +62,6 @@ class FileAnswer(Struct, frozen=True):
     content: bytes
     name: str
     media_type: str = "application/octet-stream"
-
-
-class StreamEvent(Struct, frozen=True):
-    """One server-sent event, for endpoints of form `events`."""
-
-    id: str
-    event: str
-    data: str
-
-
-Handler = Callable[[Any], Awaitable[Any]]
 
 
 class Routes:
@@ -160,49 +132,52 @@ class Routes:
 
         return register
 
-    def lanes(self) -> Lanes:
-        """Return the foreign endpoints by method and path, to be answered before the router."""
-        return {
-            (endpoint.method, endpoint.path.encode()): (endpoint, cast("ForeignHandler", handler))
-            for endpoint, handler in self._handlers
-            if endpoint.form == "foreign" and not endpoint.parameters
-        }
+    def lanes(self, authenticator: Authenticator) -> Lanes:
+        """Return what is answered before the router."""
+        found = Lanes()
+        for endpoint, handler in self._handlers:
+            match endpoint.form:
+                case "json":
+                    found.add(endpoint, lanes.json(Served(endpoint, handler, authenticator)))
+                case "events":
+                    found.add(endpoint, lanes.events(Served(endpoint, handler, authenticator)))
+                case "foreign" if not endpoint.parameters:
+                    found.add(endpoint, lanes.foreign(endpoint, cast("ForeignHandler", handler)))
+                case _:
+                    continue
+        return found
 
     def build(self, authenticator: Authenticator) -> list[HTTPRouteHandler]:
         """Return the Litestar handlers."""
         return [
             build_foreign(endpoint, cast("ForeignHandler", handler))
             if endpoint.form == "foreign"
-            else _build(endpoint, handler, authenticator)
+            else _build(Served(endpoint, handler, authenticator))
             for endpoint, handler in self._handlers
         ]
 
 
-def _build(
-    endpoint: Endpoint[Any, Any, Any], handler: Handler, authenticator: Authenticator
-) -> HTTPRouteHandler:
-    decoder = msgspec.json.Decoder(endpoint.body)
+def _build(served: Served) -> HTTPRouteHandler:
+    endpoint = served.endpoint
 
     async def handle(request: ContractRequest, **given: Any) -> Any:
-        path = {name: _checked(name, given[name]) for name in endpoint.parameters}
-        query = decode_query(request, endpoint)
+        path = [given[name] for name in endpoint.parameters]
+        query = list(request.query_params.multi_items())
         if endpoint.form == "raw":
             headers = {name.lower(): value for name, value in request.headers.items()}
-            return _answered(endpoint, await handler(RawCall(query, path, headers, request.stream())))
-        call = Call(
-            body=given["data"] if "data" in given else Nothing(),
-            query=query,
-            path=path,
-            caller=request.state.caller,
-            last_event_id=request.headers.get("last-event-id", ""),
+            call = RawCall(served.read_query(query), served.read_path(path), headers, request.stream())
+            return _answered(endpoint, await served.handler(call))
+        body = given["data"] if served.takes_body else Nothing()
+        last_event_id = request.headers.get("last-event-id", "")
+        return _answered(
+            endpoint, await served.answer(request.state.caller, body, path, query, last_event_id)
         )
-        return _answered(endpoint, await handler(call))
 
     _sign(handle, endpoint)
     return HTTPRouteHandler(
         path=_litestar_path(endpoint),
         http_method=HttpMethod(endpoint.method),
-        guards=[_guard(endpoint, authenticator)],
+        guards=[_guard(served)],
         name=f"{endpoint.service}.{endpoint.name}",
         operation_id=endpoint.name,
         operation_class=operation_of(endpoint),
@@ -210,7 +185,7 @@ def _build(
         status_code=200,
         request_class=ContractRequest,
         request_max_body_size=None if endpoint.form == "raw" else endpoint.body_bytes_max,
-        opt={"decoder": decoder, "endpoint": endpoint},
+        opt={"decode": served.decode, "endpoint": endpoint},
         exclude_from_auth=True,
     )(handle)
 
@@ -223,7 +198,7 @@ def _sign(handle: Any, endpoint: Endpoint[Any, Any, Any]) -> None:
         hints["data"] = JSONBody[endpoint.body]
     returned: Any = {
         "json": Envelope[endpoint.answer],
-        "events": ServerSentEvent,
+        "events": Stream,
         "lines": Stream,
         "bytes": Response[bytes],
         "raw": Stream,
@@ -238,27 +213,13 @@ def _sign(handle: Any, endpoint: Endpoint[Any, Any, Any]) -> None:
     handle.__doc__ = endpoint.summary
 
 
-def _guard(endpoint: Endpoint[Any, Any, Any], authenticator: Authenticator) -> Guard:
+def _guard(served: Served) -> Guard:
     """Return the guard that knows the caller and lets only declared callers pass."""
 
     async def guard(connection: Any, _: Any) -> None:
-        if not endpoint.callers:
-            connection.state.caller = CallerIdentity(kind=Role.USER, name="anyone")
-            return
-        caller = await authenticator.authenticate(connection.headers.get("authorization"))
-        if caller.kind not in endpoint.callers:
-            raise Forbidden(f"{caller.kind} may not call {endpoint.name}")
-        connection.state.caller = caller
+        connection.state.caller = await served.admit(connection.headers.get("authorization"))
 
     return guard
-
-
-def _checked(name: str, value: str) -> str:
-    if name.endswith("_id"):
-        return check_id(value, name)
-    if "\x00" in value:
-        raise BadRequest(f"{name} holds a NUL character")
-    return value
 
 
 def _litestar_path(endpoint: Endpoint[Any, Any, Any]) -> str:
@@ -273,7 +234,7 @@ def _answered(endpoint: Endpoint[Any, Any, Any], answer: Any) -> Any:
         case "json":
             return success(answer)
         case "events":
-            return ServerSentEvent(sent_messages(answer))
+            return event_stream(answer)
         case "lines":
             return Stream(answer, media_type="application/x-ndjson")
         case "bytes":
@@ -288,26 +249,11 @@ def _answered(endpoint: Endpoint[Any, Any, Any], answer: Any) -> Any:
             raise TypeError(f"{endpoint.name} is answered by its own handler")
 
 
-async def sent_messages(events: AsyncIterator[StreamEvent]) -> AsyncIterator[ServerSentEventMessage]:
-    """Yield the events, and a comment at the start and whenever none came for a while.
-
-    The first comment tells a follower that it misses nothing from here on, the others notice dead peers.
-    """
-    pending = asyncio.ensure_future(anext(events, None))
-    try:
-        yield ServerSentEventMessage(data=None, comment="following")
-        while True:
-            done, _ = await asyncio.wait({pending}, timeout=PING_SECONDS)
-            if not done:
-                yield ServerSentEventMessage(data=None, comment="ping")
-                continue
-            event = pending.result()
-            if event is None:
-                return
-            yield ServerSentEventMessage(data=event.data, event=event.event, id=event.id)
-            pending = asyncio.ensure_future(anext(events, None))
-    finally:
-        pending.cancel()
+def event_stream(events: AsyncIterator[StreamEvent], headers: Mapping[str, str] | None = None) -> Stream:
+    """Return the router's response of server-sent events."""
+    return Stream(
+        sse.chunks(events), media_type="text/event-stream", headers={**sse.HEADERS, **(headers or {})}
+    )
 
 
 def _ascii(name: str) -> str:

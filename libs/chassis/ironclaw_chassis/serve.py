@@ -8,10 +8,14 @@ from collections.abc import Callable
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
+
 from ironclaw_chassis.database import migrate
 from ironclaw_chassis.logs import configure_logging
 from ironclaw_chassis.settings import DatabaseSettings, ServiceSettings, SettingsError, read_settings
 from ironclaw_contracts.enums import Service
+from ironclaw_contracts.envelope import failure
+from ironclaw_contracts.errors import Unavailable
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=ServiceSettings)
 
 _DRAIN_SECONDS = 2  # an open event stream would otherwise hold the shutdown for ever
+_CALLS_MAX = 2048
+_TOO_MANY = msgspec.json.encode(
+    failure(Unavailable.code, f"{_CALLS_MAX} calls are under way; send it again later")
+)
 
 
 def load_settings(service: Service, kind: type[S]) -> S:
@@ -49,6 +57,7 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
     import uvicorn
 
     from ironclaw_chassis.app import VERSION
+    from ironclaw_chassis.overload import bounded
 
     settings = load_settings(service, kind)
     configure_logging(service, settings.log_level, settings.log_format)
@@ -63,7 +72,7 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
     except OSError as error:  # a key, mostly
         sys.exit(f"ironclaw {service.value}: {error.filename}: {error.strerror}; see docs/settings.md")
     uvicorn.run(
-        app,
+        bounded(app, calls_max=_CALLS_MAX, answer=_TOO_MANY),
         host=settings.host,
         port=settings.port or settings.port_of(service),
         loop="uvloop",
@@ -76,5 +85,4 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
         timeout_graceful_shutdown=_DRAIN_SECONDS,
         timeout_keep_alive=60,
         backlog=512,
-        limit_concurrency=2048,
     )

@@ -185,12 +185,16 @@ class Routing(Struct, frozen=True, kw_only=True):
 
 
 class Charged(Struct, frozen=True, kw_only=True):
-    """An order that a feedback is about, as it was routed."""
+    """An order that a feedback is about, as it was routed.
+
+    `policy_version` is the one that it was routed by; older feedback does not say.
+    """
 
     order_id: Id | None = None
     task_type: Id
     profile: Id
     propensity: Annotated[float, Meta(gt=0, le=1)] | None = None
+    policy_version: PolicyVersion | None = None
 
 
 Verdict = Literal["accept", "reject", "redo"]

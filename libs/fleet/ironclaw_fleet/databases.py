@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from ironclaw_chassis.settings import PREFIX
@@ -22,6 +22,9 @@ WITH_DATABASE = frozenset(
 )
 MIGRATION_SECONDS = 60
 
+Run = Callable[[list[str], Mapping[str, str]], Awaitable[tuple[int, bytes]]]
+"""Runs a command to its end in an environment; returns its exit code and what it said."""
+
 
 class MigrationFailed(Exception):
     """The migrations of a service did not go through; the message holds what was said."""
@@ -36,31 +39,40 @@ async def prepare_databases(admin_url: str, keys: Path) -> dict[Service, Service
     return {service: await ensure_roles(database, service.value, keys) for service in sorted(WITH_DATABASE)}
 
 
+async def execute(argv: list[str], env: Mapping[str, str]) -> tuple[int, bytes]:
+    """Run a command as a child of this process; it is killed when we are cancelled."""
+    process = await asyncio.create_subprocess_exec(
+        *argv, env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return process.returncode or 0, said
+
+
 async def migrate_service(
-    service: Service, owner_url: str, env: Mapping[str, str], seconds: float = MIGRATION_SECONDS
+    service: Service,
+    owner_url: str,
+    env: Mapping[str, str],
+    seconds: float = MIGRATION_SECONDS,
+    run: Run = execute,
 ) -> str:
     """Run a service's own migrations as the owner of its schema; return what was said.
 
     A lock in the database lets one job at a time do it. Raises `MigrationFailed`, also when it takes more
     than `seconds`.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"ironclaw_{service.value}", "migrate"),
-        env={**env, f"{PREFIX}{service.value.upper()}_MIGRATE_URL": owner_url},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
+    argv = [sys.executable, "-m", f"ironclaw_{service.value}", "migrate"]
     try:
         async with asyncio.timeout(seconds):
-            said, _ = await process.communicate()
+            code, said = await run(argv, {**env, f"{PREFIX}{service.value.upper()}_MIGRATE_URL": owner_url})
     except TimeoutError as error:
         raise MigrationFailed(
             f"the migrations of {service} took more than {seconds:g} s; who holds its tables?"
         ) from error
-    finally:
-        if process.returncode is None:
-            process.kill()
     text = said.decode(errors="replace")
-    if process.returncode != 0:
+    if code != 0:
         raise MigrationFailed(f"the migrations of {service} failed: {text[-2000:]}")
     return text

@@ -18,14 +18,22 @@ from redis.exceptions import RedisError
 from ironclaw_chassis.identity import create_key
 from ironclaw_chassis.node.beating import node_name
 from ironclaw_chassis.node.folder import NodeFolder
-from ironclaw_chassis.settings import ADDRESS_NAMES, PREFIX
+from ironclaw_chassis.settings import PREFIX
 from ironclaw_contracts.endpoints.openclawdbot_proof import Registration
 from ironclaw_contracts.enums import SERVICE_PORTS, Service
 from ironclaw_contracts.poi.envelopes import ROLE_OF
-from ironclaw_fleet.databases import WITH_DATABASE, MigrationFailed, migrate_service, prepare_databases
+from ironclaw_fleet.databases import (
+    WITH_DATABASE,
+    MigrationFailed,
+    execute,
+    migrate_service,
+    prepare_databases,
+)
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
 from ironclaw_fleet.embedded.roles import ServiceUrls
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
+from ironclaw_fleet.environments import Environments
+from ironclaw_fleet.forking import IS_AVAILABLE, ForkServer
 from ironclaw_fleet.ports import free_port, is_free, is_ready
 from ironclaw_fleet.process import ProcessSpec, ProcessState
 from ironclaw_fleet.secretfile import write_private
@@ -45,20 +53,6 @@ SERVICES: tuple[Service, ...] = (
     Service.LEARNING,
     Service.API_GATEWAY,
 )
-WITH_REDIS = frozenset(
-    {Service.API_GATEWAY, Service.CO, Service.WORKER, Service.DUTY_OFFICER, Service.SENTINEL}
-)
-WITH_MODEL = frozenset({Service.CO, Service.WORKER})
-WITH_SIGNING = frozenset({Service.CO, Service.OPENCLAWDBOT})
-_SIGNING_NAMES = ("MILESTONE_SIGNING_SECRET", "MILESTONE_SIGNING_SECRET_FILE")
-_MODEL_NAMES = (
-    *("IOINTELLIGENCE_API_KEY", "IRONCLAW_MODEL_BASE_URL", "IRONCLAW_MODEL_NAME", "IRONCLAW_MODEL_CASSETTE"),
-    *("IRONCLAW_MODEL_PRICES_FILE", "IRONCLAW_MODEL_OUTPUT_TOKENS_MAX", "IRONCLAW_MODEL_CONCURRENCY"),
-)
-_APPLESEED_KEY = "APPLESEED_API_KEY"
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE")
-_TELEMETRY_PREFIX = "OTEL_"  # the names of the OpenTelemetry SDK
-_ADDRESSES = frozenset(ADDRESS_NAMES.values())
 _EXTRA_WORKER_PORTS = 100
 
 T = TypeVar("T")
@@ -90,6 +84,8 @@ class LocalFleet:
         self.supervisor = Supervisor(changed)
         self._options = options
         self._environ = environ
+        self._environments = Environments(state, options.port_base, environ, options.allowed_roots)
+        self._forks: ForkServer | None = None
         self._servers: set[str] = set()
 
     @property
@@ -107,14 +103,15 @@ class LocalFleet:
         self._register_nodes()
         async with _together() as together:
             databases, redis = together(self._databases()), together(self._redis())
+            together(self._fork_server())
         urls, redis_url = databases.result(), redis.result()
         async with _together() as together:
             for service in WITH_DATABASE:
                 together(self._migrate(service, urls[service].owner))
         for service in self._services():
-            self.supervisor.add(self._service(service, urls.get(service), redis_url))
+            self._launch(service, urls.get(service), redis_url)
         for number in range(1, self._options.workers):
-            self.supervisor.add(self._service(Service.WORKER, None, redis_url, number))
+            self._launch(Service.WORKER, None, redis_url, number)
         await self.supervisor.wait_ready()
         self.state.write_fleet(
             FleetRecord(pid=os.getpid(), port_base=self._options.port_base, gateway_url=self.gateway_url)
@@ -192,65 +189,45 @@ class LocalFleet:
         await self.supervisor.wait_ready("valkey")
         return valkey.url
 
+    async def _fork_server(self) -> None:
+        """Import what the services share once, where they can be forked from that."""
+        if not IS_AVAILABLE:
+            return
+        forks = ForkServer(
+            self._environments.shared_modules(self._services()),
+            self._environments.of_fork_server(),
+            self.state.logs / "forkserver.log",
+        )
+        self.supervisor.add(forks.spec())
+        self._servers.add("forkserver")
+        await self.supervisor.wait_ready("forkserver")
+        self._forks = forks
+
     async def _migrate(self, service: Service, owner_url: str) -> None:
         try:
-            await migrate_service(service, owner_url, self._environment(service))
+            run = self._forks.run if self._forks else execute
+            await migrate_service(service, owner_url, self._environments.of_service(service), run=run)
         except MigrationFailed as error:
             raise StartFailed(str(error)) from error
 
-    def _service(
-        self, service: Service, urls: ServiceUrls | None, redis_url: str, number: int = 0
-    ) -> ProcessSpec:
+    def _launch(self, service: Service, urls: ServiceUrls | None, redis_url: str, number: int = 0) -> None:
+        """Have one process of a service started."""
         port = self._worker_port(number) if number else self._port(service)
         name = _worker_name(number) if number else service.value
-        env = self._environment(service)
-        own = f"{PREFIX}{service.value.upper()}_"
-        if urls is not None:
-            env[f"{own}DATABASE_URL"] = urls.app
-        if service in WITH_REDIS:
-            env["REDIS_URL"] = redis_url
-        if service in WITH_MODEL:
-            env |= {name: self._environ[name] for name in _MODEL_NAMES if self._environ.get(name)}
-        if service in WITH_SIGNING:
-            env["MILESTONE_SIGNING_SECRET_FILE"] = str(self.state.signing_secrets)
-            env |= {name: self._environ[name] for name in _SIGNING_NAMES if self._environ.get(name)}
-        if service is Service.OPENCLAWDBOT:
-            env.setdefault(f"{own}NODES_FILE", str(self.state.node_registry))
-        if service is Service.LEARNING and self._environ.get(_APPLESEED_KEY):
-            env[_APPLESEED_KEY] = self._environ[_APPLESEED_KEY]
-        if service is Service.API_GATEWAY:
-            env[f"{own}BOOTSTRAP_KEY_FILE"] = str(self.state.operator_key)
-        if service is Service.VAULT and self._options.allowed_roots:
-            roots = [str(root) for root in self._options.allowed_roots]
-            env[f"{own}ALLOWED_ROOTS"] = ",".join([*roots, env.get(f"{own}ALLOWED_ROOTS", "")]).strip(",")
+        env = self._environments.of_process(service, urls.app if urls else None, redis_url)
         if number:
-            env[f"{own}PORT"] = str(port)
-        return ProcessSpec(
-            name=name,
-            argv=_module(service),
-            env=env,
-            log_path=self.state.logs / f"{name}.log",
-            ready=lambda: is_ready(port),
-            depends_on=tuple(sorted(self._servers)),  # so that they are stopped before what they stand on
+            env[f"{PREFIX}{service.value.upper()}_PORT"] = str(port)
+        self.supervisor.add(
+            ProcessSpec(
+                name=name,
+                argv=[sys.executable, "-m", f"ironclaw_{service.value}"],
+                env=env,
+                log_path=self.state.logs / f"{name}.log",
+                ready=lambda: is_ready(port),
+                depends_on=tuple(sorted(self._servers)),  # so that they are stopped before what they stand on
+                start=self._forks.start if self._forks else None,
+            )
         )
-
-    def _environment(self, service: Service) -> dict[str, str]:
-        """Return what a service sees: its own settings and the shared ones, no other service's, no secret."""
-        others = tuple(f"{PREFIX}{other.value.upper()}_" for other in Service if other is not service)
-        env = {
-            name: value
-            for name, value in self._environ.items()
-            if name in _PASSED_ON
-            or name.startswith(_TELEMETRY_PREFIX)
-            or name in _ADDRESSES
-            or (name.startswith(PREFIX) and not name.startswith(others) and name not in _MODEL_NAMES)
-        }
-        env.pop("IRONCLAW_API_KEY", None)
-        return env | {
-            "IRONCLAW_HOME": str(self.state.path),
-            "IRONCLAW_PORT_BASE": str(self._options.port_base),
-            "PYTHONUNBUFFERED": "1",
-        }
 
     def _services(self) -> list[Service]:
         """Return what runs here: without workers of our own, units are on other machines."""
@@ -284,7 +261,3 @@ async def _check_redis(url: str) -> None:
             await cast("Awaitable[bool]", redis.ping())
     except (RedisError, OSError, ValueError) as error:
         raise StartFailed(f"REDIS_URL cannot be used ({error}); it reads redis://HOST:PORT") from error
-
-
-def _module(service: Service) -> list[str]:
-    return [sys.executable, "-m", f"ironclaw_{service.value}"]

@@ -10,16 +10,43 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct, field
 
 _PR_SET_PDEATHSIG = 1
+_TOLD_SECONDS = 2.0
 
 Probe = Callable[[], Awaitable[bool]]
 
 
+class Process(Protocol):
+    """A process that runs or ran; `asyncio.subprocess.Process` is one."""
+
+    @property
+    def pid(self) -> int:
+        """Its number, which is also its group's."""
+        ...
+
+    @property
+    def returncode(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+        ...
+
+    async def wait(self) -> int:
+        """Return the exit code, once there is one."""
+        ...
+
+    def send_signal(self, number: int, /) -> None:
+        """Send a signal."""
+        ...
+
+
 class ProcessSpec(Struct, frozen=True, kw_only=True):
-    """What to run. `user` is a uid to drop to; `ready` says when others may depend on it."""
+    """What to run. `user` is a uid to drop to; `ready` says when others may depend on it.
+
+    `start` starts it in another way than by executing `argv`, and raises `OSError` when it cannot.
+    """
 
     name: str
     argv: list[str]
@@ -32,6 +59,7 @@ class ProcessSpec(Struct, frozen=True, kw_only=True):
     stop_signal: int = signal.SIGTERM
     stop_seconds: float = 5.0
     ready_seconds: float = 30.0
+    start: "Callable[[ProcessSpec], Awaitable[Process]] | None" = None
 
 
 class Phase(StrEnum):
@@ -74,10 +102,11 @@ def die_with_parent(parent: int) -> Callable[[], None]:
     return apply
 
 
-async def spawn(spec: ProcessSpec) -> asyncio.subprocess.Process:
+async def spawn(spec: ProcessSpec, pass_fds: tuple[int, ...] = ()) -> asyncio.subprocess.Process:
     """Start a process in a session of its own, its output appended to its log.
 
-    Raises `OSError` when it cannot be started: no such program or folder, or not allowed.
+    It inherits the descriptors of `pass_fds`. Raises `OSError` when it cannot be started: no such program or
+    folder, or not allowed.
     """
     with spec.log_path.open("ab") as log:
         return await asyncio.create_subprocess_exec(
@@ -87,6 +116,7 @@ async def spawn(spec: ProcessSpec) -> asyncio.subprocess.Process:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            pass_fds=pass_fds,
             start_new_session=True,
             preexec_fn=die_with_parent(os.getpid()),
             user=spec.user,
@@ -95,9 +125,7 @@ async def spawn(spec: ProcessSpec) -> asyncio.subprocess.Process:
         )
 
 
-async def end(
-    process: asyncio.subprocess.Process, number: int, seconds: float, hurry: asyncio.Event | None = None
-) -> None:
+async def end(process: Process, number: int, seconds: float, hurry: asyncio.Event | None = None) -> None:
     """End a process politely within some seconds, or until there is hurry; then its group without asking."""
     if process.returncode is None:
         _signal(process.pid, number, group=False)
@@ -110,7 +138,9 @@ async def end(
             for wait in waits:
                 wait.cancel()
     _signal(process.pid, signal.SIGKILL, group=True)
-    await process.wait()
+    with contextlib.suppress(TimeoutError):  # of one that was forked, it is told by the fork server only
+        async with asyncio.timeout(_TOLD_SECONDS):
+            await process.wait()
 
 
 def _signal(pid: int, number: int, *, group: bool) -> None:

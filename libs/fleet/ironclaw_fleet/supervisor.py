@@ -9,7 +9,7 @@ import structlog
 from ironclaw_fleet.backoff import delay, failures_after
 from ironclaw_fleet.guardian import Guardian
 from ironclaw_fleet.logfile import rotate
-from ironclaw_fleet.process import Phase, ProcessSpec, ProcessState, end, spawn
+from ironclaw_fleet.process import Phase, Process, ProcessSpec, ProcessState, end, spawn
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ class _Child:
         self.state = ProcessState(spec.name, Phase.WAITING, datetime.now(UTC))
         self.ready = asyncio.Event()
         self.settled = asyncio.Event()  # ready, or it cannot be started
-        self.process: asyncio.subprocess.Process | None = None
+        self.process: Process | None = None
 
 
 class Supervisor:
@@ -112,7 +112,7 @@ class Supervisor:
                 await self._children[name].ready.wait()
             started, was_ready = loop.time(), False
             try:
-                process = child.process = await spawn(child.spec)
+                process = child.process = await (child.spec.start or spawn)(child.spec)
             except OSError as error:
                 log.error("process cannot be started", process=child.spec.name, cause=str(error))
                 self._set(child, Phase.FAILED, restarts=restarts, detail=str(error))
@@ -131,7 +131,7 @@ class Supervisor:
             failures = failures_after(failures, loop.time() - started)
             await asyncio.sleep(delay(failures, was_ready=was_ready))
 
-    async def _live(self, child: _Child, process: asyncio.subprocess.Process, restarts: int) -> bool:
+    async def _live(self, child: _Child, process: Process, restarts: int) -> bool:
         """Return when the process ended, and whether it had become ready."""
         self._set(child, Phase.STARTING, process.pid, restarts)
         child.settled.clear()

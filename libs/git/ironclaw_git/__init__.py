@@ -39,7 +39,7 @@ from ironclaw_git.names import (
 )
 from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, NewBlobs, StoredObject
 from ironclaw_git.paths import check_relative_path, contained
-from ironclaw_git.promotion import promote
+from ironclaw_git.promotion import catch_up, promote
 from ironclaw_git.push import Credentials, check_remote, push
 from ironclaw_git.remote import Remote, fetch_worktree, push_branch
 from ironclaw_git.repository import Repository
@@ -97,6 +97,7 @@ __all__ = [
     "archive_ref",
     "begin_at",
     "bundle_all",
+    "catch_up",
     "check_attempt",
     "check_branch",
     "check_id",

@@ -11,11 +11,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from ironclaw_git.errors import GitError
-from ironclaw_git.hardened import git
-from ironclaw_git.layout import Layout
+from ironclaw_git.hardened import git, hardened_settings
+from ironclaw_git.layout import Layout, head_ref
+from ironclaw_git.native import opened
 from ironclaw_git.paths import is_git_dir_name, shown
+from ironclaw_git.refdb import commit_at
 
 STATUS_TIMEOUT_SECONDS = 120.0
+_COUNTED_MAX = 2_000  # beyond it git, in a process, is the faster one to ask
 
 
 class Changes(Struct, frozen=True):
@@ -71,6 +74,40 @@ def parse_status(output: bytes) -> Changes:
             case _:
                 pass
     return Changes(head, branch, tuple(modified), tuple(deleted), tuple(untracked))
+
+
+async def find_no_changes(layout: Layout) -> Changes | None:
+    """Return how a worktree stands in which nothing differs; None where git has to look.
+
+    libgit2 says whether every tracked file is there and unchanged, and the files are counted: there are no
+    others. So its reading of ignore rules, which is not quite git's, has no say in the answer.
+    """
+    ref = head_ref(layout.git_dir)
+    root = layout.work_tree
+    if ref is None or root is None:
+        return None
+    await hardened_settings(layout)
+
+    def look() -> Changes | None:
+        with opened(layout.git_dir) as repository:
+            tracked = len(repository.index)
+            if tracked > _COUNTED_MAX or repository.status(untracked_files="no"):
+                return None
+            if any(number > tracked for number, _ in enumerate(_everything(root), start=1)):
+                return None
+            return Changes(commit_at(repository, ref), ref.removeprefix("refs/heads/"), (), (), ())
+
+    try:
+        return await asyncio.to_thread(look)
+    except GitError:  # an index in a form that libgit2 does not read, a HEAD without a commit
+        return None
+
+
+def _everything(root: Path) -> Iterator[str]:
+    """Yield every file and link below a worktree, but for its own `.git`."""
+    for folder, folders, names in os.walk(root):
+        linked = [name for name in folders if Path(folder, name).is_symlink()]
+        yield from (name for name in (*names, *linked) if name != ".git" or folder != str(root))
 
 
 async def find_changes(layout: Layout, env_extra: dict[str, str] | None = None) -> Changes:

@@ -10,13 +10,17 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from ironclaw_git.changes import find_changes, stage
+from ironclaw_git.changes import find_changes, find_no_changes, stage
 from ironclaw_git.errors import NotARepository, StaleRef, UnknownObject, UnsafePath
 from ironclaw_git.hardened import git
-from ironclaw_git.layout import Layout, locate
+from ironclaw_git.history import committed_at
+from ironclaw_git.layout import Layout, head_ref, locate
 from ironclaw_git.locks import exclusive
 from ironclaw_git.names import IRONCLAW, Person, check_message, check_person, check_sha
+from ironclaw_git.native import native
+from ironclaw_git.odb import tree_id
 from ironclaw_git.paths import check_relative_path, shown
+from ironclaw_git.refdb import NOTHING, swap
 from ironclaw_git.repository import Repository, commit_tree
 
 # No git of ours runs in the worktree while its lock is held, so an older index.lock is a crash's.
@@ -55,24 +59,21 @@ def worktree_layout(path: str | Path, repo: Repository | None = None) -> Layout:
 async def status(path: str | Path, repo: Repository | None = None) -> WorktreeStatus:
     """Return how the worktree at `path` stands; writes nothing, takes no lock."""
     layout = worktree_layout(path, repo)
-    changes, last_commit_at = await asyncio.gather(find_changes(layout), _last_commit_at(layout))
-    if changes.head is None:
+    changes = await find_no_changes(layout) or await find_changes(layout)
+    head = changes.head
+    if head is None:
         raise UnknownObject(f"{path} has no commit yet")
+    last_commit_at = await native(layout, lambda repository: committed_at(repository, head))
     newest = await asyncio.to_thread(_newest_change, layout, changes.paths)
     last = datetime.fromtimestamp(newest, UTC)
     return WorktreeStatus(
-        head=changes.head,
+        head=head,
         branch=changes.branch,
         clean=not changes.paths,
         changed=[shown(found) for found in changes.paths],
         last_commit_at=last_commit_at,
         last_change_at=max(last, min(last_commit_at, datetime.now(UTC))),
     )
-
-
-async def _last_commit_at(layout: Layout) -> datetime:
-    answer = await git(layout, "rev-list", "--max-count=1", "--timestamp", "HEAD", "--")
-    return datetime.fromtimestamp(int(answer.line.split()[0]), UTC)
 
 
 def _newest_change(layout: Layout, paths: Iterable[bytes]) -> float:
@@ -116,29 +117,41 @@ async def commit_all(
     check_person(committer)
     layout = worktree_layout(path, repo)
     async with exclusive(layout.git_dir):
-        _drop_stale_lock(layout.git_dir / "index.lock")
+        drop_stale_lock(layout.git_dir / "index.lock")
         found = await find_changes(layout)
         changes = found if chosen is None else found.within(chosen)
         if not changes.paths and not allow_empty and found.head is not None:
             return found.head
         await stage(layout, changes)
-        tree, old_tree = await asyncio.gather(
-            git(layout, "write-tree"),
-            git(layout, "rev-parse", "-q", "--verify", "HEAD^{tree}", check=False),
-        )
-        if found.head is not None and tree.line == old_tree.line and not allow_empty:
+        tree = (await git(layout, "write-tree")).line
+        if found.head is not None and not allow_empty and tree == await _tree_of(layout, found.head):
             return found.head
         parents = () if found.head is None else (found.head,)
-        commit = await commit_tree(layout, tree.line, parents, message, author, committer)
-        moved = await git(
-            layout, "update-ref", "-m", "ironclaw: commit", "HEAD", commit, found.head or "", check=False
-        )
-        if moved.returncode != 0:
-            raise StaleRef(f"{path}: the branch moved while committing: {moved.stderr.strip()[-300:]}")
+        commit = await commit_tree(layout, tree, parents, message, author, committer)
+        await _move_head(layout, commit, found.head)
         return commit
 
 
-def _drop_stale_lock(lock: Path) -> None:
+async def _tree_of(layout: Layout, commit: str) -> str:
+    return await native(layout, lambda repository: tree_id(repository, commit))
+
+
+async def _move_head(layout: Layout, commit: str, expected: str | None) -> None:
+    """Move the branch that is out, or a detached HEAD; raise `StaleRef` when it moved meanwhile."""
+    ref = head_ref(layout.git_dir)
+    if ref is not None:
+        await native(
+            layout, lambda repository: swap(repository, ref, commit, expected or NOTHING, "ironclaw: commit")
+        )
+        return
+    args = ("update-ref", "-m", "ironclaw: commit", "HEAD", commit, expected or "")
+    moved = await git(layout, *args, check=False)
+    if moved.returncode != 0:
+        raise StaleRef(f"{layout.work_tree}: HEAD moved while committing: {moved.stderr.strip()[-300:]}")
+
+
+def drop_stale_lock(lock: Path) -> None:
+    """Remove an index lock that a git of ours left when it was killed."""
     with contextlib.suppress(FileNotFoundError):
         if time.time() - lock.lstat().st_mtime > _STALE_LOCK_SECONDS:
             lock.unlink()
@@ -153,7 +166,7 @@ async def follow_branch(path: str | Path, commit: str, repo: Repository) -> None
     check_sha(commit)
     layout = worktree_layout(path, repo)
     async with exclusive(layout.git_dir):
-        _drop_stale_lock(layout.git_dir / "index.lock")
+        drop_stale_lock(layout.git_dir / "index.lock")
         head = (await git(layout, "rev-parse", "--verify", "HEAD")).line
         if head != commit:
             raise StaleRef(f"{path}: its branch stands on {head}, not on {commit}")

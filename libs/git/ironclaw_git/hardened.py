@@ -89,7 +89,9 @@ def repository_variables(layout: Layout) -> dict[str, str]:
 
 async def _settings(layout: Layout, cwd: Path) -> Settings:
     signature = _signature(layout)
-    known = _known.get(layout.git_dir)
+    # A linked worktree without settings of its own has those of its repository.
+    key = layout.common_dir if signature[-1] is None or not layout.linked else layout.git_dir
+    known = _known.get(key)
     if known is not None and known[0] == signature:
         return known[1]
     listed = await run_git(
@@ -103,7 +105,7 @@ async def _settings(layout: Layout, cwd: Path) -> Settings:
     settings = neutralised(pair.partition("\n")[0] for scope, pair in pairs if scope != "command")
     if len(_known) >= _KNOWN_MAX:
         _known.pop(next(iter(_known)))
-    _known[layout.git_dir] = (signature, settings)
+    _known[key] = (signature, settings)
     return settings
 
 

@@ -1,31 +1,26 @@
 """Merging an order's branch without a checkout, and moving the mainline by compare-and-swap.
 
-A merge takes four processes: reading the two root trees, storing the branch's without operational files,
-merging, committing.
+Most merges need no look into any file: the sides changed different paths, and trees are put together from
+what is stored (`treewalk.merge_apart`). The others are git's, in one process.
 """
 
 from collections.abc import Iterable
 from datetime import datetime
 
+import pygit2
 from msgspec import Struct
 
 from ironclaw_contracts.artifacts import OPERATIONAL_FILES
-from ironclaw_git.errors import StaleRef
-from ironclaw_git.names import IRONCLAW, Person, check_sha
-from ironclaw_git.objects import (
-    StoredObject,
-    TreeEntry,
-    encode_commit,
-    encode_pack,
-    encode_tree,
-    object_id,
-    parse_batch,
-    parse_tree,
-    single,
-)
+from ironclaw_git.history import fork_point
+from ironclaw_git.names import IRONCLAW, Person, check_ref, check_sha
+from ironclaw_git.native import native
+from ironclaw_git.objects import TreeEntry, encode_commit, encode_tree
+from ironclaw_git.odb import tree_entries, tree_id, write
 from ironclaw_git.paths import shown
+from ironclaw_git.refdb import swap
 from ironclaw_git.repository import Repository, commit_tree
 from ironclaw_git.run import failure
+from ironclaw_git.treewalk import merge_apart
 
 MERGE_TIMEOUT_SECONDS = 120.0
 _OPERATIONAL_NAMES = frozenset(name.encode() for name in OPERATIONAL_FILES)
@@ -71,7 +66,7 @@ async def merge(
     if isinstance(merged, Conflict):
         return merged
     tree = merged
-    if tree == mainline_tree.sha and await repo.is_ancestor(branch_sha, mainline_sha):
+    if tree == mainline_tree and await repo.is_ancestor(branch_sha, mainline_sha):
         return Merged(mainline_sha, tree)
     commit = await commit_tree(
         repo.layout, tree, (mainline_sha, branch_sha), message, author, committer, when
@@ -84,29 +79,50 @@ async def foresee(repo: Repository, ours: str, theirs: str) -> str | Conflict:
     return (await _merge_trees(repo, ours, theirs))[0]
 
 
-async def _merge_trees(
-    repo: Repository, mainline_sha: str, branch_sha: str
-) -> tuple[str | Conflict, StoredObject]:
+class _Sides(Struct, frozen=True):
+    """What a merge starts from: the mainline's tree and, where no file had to be looked into, the result.
+
+    `theirs` is the branch without operational files, for git to merge, where it has to.
+    """
+
+    mainline_tree: str
+    merged: str | None
+    theirs: str
+
+
+async def _merge_trees(repo: Repository, mainline_sha: str, branch_sha: str) -> tuple[str | Conflict, str]:
     """Return the merged tree or the conflict, and the tree of `mainline_sha`."""
-    asked = [f"{check_sha(mainline_sha)}^{{tree}}", f"{check_sha(branch_sha)}^{{tree}}"]
-    trees = await repo.git("cat-file", "--batch", input="".join(f"{name}\n" for name in asked).encode())
-    stored = parse_batch(trees.stdout, asked)
-    mainline_tree = single(stored, "tree", mainline_sha)
-    branch_tree = single(stored, "tree", branch_sha)
-    plain = encode_tree(without_operational(parse_tree(branch_tree.data), parse_tree(mainline_tree.data)))
-    theirs = branch_sha
-    if plain != branch_tree.data:
-        aside = encode_commit(object_id("tree", plain), branch_sha, "Leave operational files aside", IRONCLAW)
-        await repo.git("unpack-objects", "-q", input=encode_pack([("tree", plain), ("commit", aside)]))
-        theirs = object_id("commit", aside)
-    args = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", mainline_sha, theirs)
+    check_sha(mainline_sha)
+    check_sha(branch_sha)
+    sides = await native(repo.layout, lambda repository: _sides(repository, mainline_sha, branch_sha))
+    if sides.merged is not None:
+        return sides.merged, sides.mainline_tree
+    args = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", mainline_sha, sides.theirs)
     answer = await repo.git(*args, check=False, timeout=MERGE_TIMEOUT_SECONDS)
     if answer.returncode not in {0, 1}:
         raise failure(answer, args)
     merged_tree, *paths = answer.stdout.rstrip(b"\0").split(b"\0")
     if answer.returncode == 1:
-        return Conflict(tuple(sorted({shown(path) for path in paths if path}))), mainline_tree
-    return merged_tree.decode(), mainline_tree
+        return Conflict(tuple(sorted({shown(path) for path in paths if path}))), sides.mainline_tree
+    return merged_tree.decode(), sides.mainline_tree
+
+
+def _sides(repository: pygit2.Repository, mainline_sha: str, branch_sha: str) -> _Sides:
+    trees = [tree_id(repository, sha) for sha in (mainline_sha, branch_sha)]
+    mainline, branch = (tree_entries(repository, tree) for tree in trees)
+    plain = without_operational(branch, mainline)
+    base = fork_point(repository, mainline_sha, branch_sha)
+    if base is not None:
+        root = tree_entries(repository, tree_id(repository, base))
+        # Operational files are the mainline's on every side, the base included: they take no part.
+        merged = merge_apart(repository, without_operational(root, mainline), mainline, plain)
+        if merged is not None:
+            return _Sides(trees[0], merged, branch_sha)
+    if encode_tree(plain) == encode_tree(branch):
+        return _Sides(trees[0], None, branch_sha)
+    tree = write(repository, "tree", encode_tree(plain))
+    aside = encode_commit(tree, (branch_sha,), b"Leave operational files aside\n", IRONCLAW, IRONCLAW, 0)
+    return _Sides(trees[0], None, write(repository, "commit", aside))
 
 
 async def contains_all(repo: Repository, commit: str, shas: Iterable[str]) -> bool:
@@ -116,16 +132,7 @@ async def contains_all(repo: Repository, commit: str, shas: Iterable[str]) -> bo
 
 async def swap_ref(repo: Repository, ref: str, new: str, expected_old: str, reason: str) -> None:
     """Move `ref` from one commit to another, or raise `StaleRef` when it stands elsewhere by now."""
-    args = ("update-ref", "-m", reason, ref, check_sha(new), check_sha(expected_old))
-    answer = await repo.git(*args, check=False)
-    if answer.returncode == 0:
-        return
-    current = (await repo.refs(ref)).get(ref, "nothing")
-    if current != expected_old:
-        raise StaleRef(
-            f"{ref} stands on {current}, not on {expected_old}: read it again and redo the work",
-            command=args,
-            returncode=answer.returncode,
-            stderr=answer.stderr,
-        )
-    raise failure(answer, args)
+    check_ref(ref)
+    for sha in (new, expected_old):
+        check_sha(sha)
+    await native(repo.layout, lambda repository: swap(repository, ref, new, expected_old, reason))

@@ -2,8 +2,6 @@
 
 import hashlib
 import re
-import struct
-import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
@@ -14,6 +12,7 @@ from ironclaw_git.names import Person
 from ironclaw_git.paths import shown
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+_CRUD = " .,:;<>\"\\'"  # what git strips from the ends of names and addresses
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -126,27 +125,19 @@ def object_id(kind: str, data: bytes) -> str:
     return hashlib.sha1(f"{kind} {len(data)}\0".encode() + data, usedforsecurity=False).hexdigest()
 
 
-def encode_commit(tree: str, parent: str, message: str, person: Person) -> bytes:
-    """Return the bytes of a commit dated to the epoch, so that the same content has the same id."""
-    signed = f"{person.name} <{person.email}> 0 +0000"
-    return f"tree {tree}\nparent {parent}\nauthor {signed}\ncommitter {signed}\n\n{message}\n".encode()
+def encode_commit(
+    tree: str, parents: Iterable[str], message: bytes, author: Person, committer: Person, seconds: int
+) -> bytes:
+    """Return the bytes of a commit, dated to `seconds` since the epoch in UTC."""
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
+    lines += [
+        f"{role} {_signed(by)} {seconds} +0000" for role, by in (("author", author), ("committer", committer))
+    ]
+    return "\n".join(lines).encode() + b"\n\n" + message
 
 
-def encode_pack(objects: Iterable[tuple[str, bytes]]) -> bytes:
-    """Return a pack of whole objects (gitformat-pack(5)), so that one git process stores them all."""
-    kinds = {"commit": 1, "tree": 2, "blob": 3}
-    stored = list(objects)
-    pack = bytearray(struct.pack(">4sII", b"PACK", 2, len(stored)))
-    for kind, data in stored:
-        size = len(data)
-        head = kinds[kind] << 4 | size & 15
-        size >>= 4
-        while size:
-            pack.append(head | 0x80)
-            head, size = size & 0x7F, size >> 7
-        pack.append(head)
-        pack += zlib.compress(data, 1)
-    return bytes(pack) + hashlib.sha1(pack, usedforsecurity=False).digest()
+def _signed(person: Person) -> str:
+    return f"{person.name.strip(_CRUD)} <{person.email.strip(_CRUD)}>"
 
 
 def parse_files(output: bytes) -> Iterator[FileEntry]:

@@ -1,10 +1,12 @@
 """Moving the mainline to a new commit, and a user's checkout of it along."""
 
+import contextlib
 from pathlib import Path
 
 from ironclaw_git.changes import find_changes
 from ironclaw_git.errors import DirtyCheckout, StaleRef
 from ironclaw_git.hardened import git
+from ironclaw_git.interrupted import follow, forget, note, noted
 from ironclaw_git.layout import Layout, head_ref, worktree_records
 from ironclaw_git.merge import swap_ref
 from ironclaw_git.names import check_sha
@@ -42,17 +44,44 @@ async def promote(repo: Repository, new: str, expected_old: str) -> None:
         await swap_ref(repo, repo.mainline_ref, new, expected_old, _REASON)
         return
     async with repo.lock():
+        await _catch_up(repo)
         for checkout in checkouts:
             await _require_clean(checkout, new, expected_old)
         # The ref first: once it has moved nobody else's promotion can come between, and the dry run has
-        # shown that the files can follow.
-        await swap_ref(repo, repo.mainline_ref, new, expected_old, _REASON)
-        for checkout in checkouts:
-            await git(
-                checkout,
-                *("read-tree", "-m", "-u", expected_old, new),
-                timeout=_CHECKOUT_TIMEOUT_SECONDS,
-            )
+        # shown that the files can follow. A crash in between is mended by the note.
+        note(repo, expected_old, new)
+        try:
+            await swap_ref(repo, repo.mainline_ref, new, expected_old, _REASON)
+        except StaleRef:
+            forget(repo)
+            raise
+        # It is promoted now. Where a user was quicker than the files, the next promotion says so.
+        with contextlib.suppress(DirtyCheckout):
+            for checkout in checkouts:
+                await follow(repo, checkout, expected_old, new)
+            forget(repo)
+
+
+async def catch_up(repo: Repository) -> None:
+    """Bring along the checkouts of a promotion that a crash cut in two; nothing where there was none.
+
+    Raises `DirtyCheckout` when the user has changed the same files since.
+    """
+    if noted(repo) is not None:
+        async with repo.lock():
+            await _catch_up(repo)
+
+
+async def _catch_up(repo: Repository) -> None:
+    step = noted(repo)
+    if step is None:
+        return
+    old, new = step
+    # Where the mainline is elsewhere the ref never moved, or the user has gone on by themselves.
+    if await repo.mainline_head() == new:
+        for checkout in mainline_checkouts(repo):
+            await follow(repo, checkout, old, new)
+    forget(repo)
 
 
 async def _require_clean(checkout: Layout, new: str, expected_old: str) -> None:

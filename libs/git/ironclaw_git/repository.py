@@ -1,23 +1,28 @@
 """A theater's repository: made bare, or a user's own opened in place. Reads, and how it comes to be.
 
+What is asked for every order is read through libgit2 (`native`), all else is one git process per call.
 One read goes through GitPython: `commit_info`, where its parser knows the encodings, zones and headers that
-a commit can carry. It runs in a thread, on our environment, and is closed before the answer. All else is
-one git process per call: GitPython's wrappers inherit the caller's environment and take options from names,
-its pure-Python object database is deprecated as insecure, and unclosed it leaks a process per repository.
+a commit can carry. It runs in a thread, on our environment, and is closed before the answer. Not more of it:
+its wrappers inherit the caller's environment and take options from names, its pure-Python object database
+is deprecated as insecure, and unclosed it leaks a process per repository.
 """
 
 import asyncio
 import fnmatch
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import pygit2
+
 from ironclaw_git.environment import environment
-from ironclaw_git.errors import GitError, NotARepository, Occupied, OutputTooLarge, UnknownObject
+from ironclaw_git.errors import GitError, NotARepository, Occupied, UnknownObject
 from ironclaw_git.hardened import git, hardened_environment
+from ironclaw_git.history import changed_paths, contains_all, new_blobs
 from ironclaw_git.layout import Layout, head_ref, locate
 from ironclaw_git.locks import exclusive
 from ironclaw_git.names import (
@@ -31,25 +36,24 @@ from ironclaw_git.names import (
     check_revision,
     check_sha,
 )
+from ironclaw_git.native import native
 from ironclaw_git.objects import (
     ChangedPath,
     CommitInfo,
     Diff,
     FileEntry,
     NewBlobs,
-    parse_batch,
-    parse_changes,
+    encode_commit,
     parse_files,
-    parse_objects,
     parse_refs,
     plain_lines,
-    single,
 )
+from ironclaw_git.odb import blobs_at, header, read_blob, read_blobs, require, tree_id, write
 from ironclaw_git.paths import absolute, check_relative_path
+from ironclaw_git.refdb import commit_at, standing
 from ironclaw_git.run import GitResult, run_git
 
 READ_BYTES_MAX = 16 * 1024 * 1024
-_BATCH_HEADER_BYTES_MAX = 256
 _HEADS = "refs/heads/"
 
 
@@ -135,12 +139,12 @@ class Repository:
     async def resolve(self, revision: str) -> str:
         """Return the commit that a full object id, branch, ref or `HEAD` means; raise `UnknownObject`."""
         wanted = check_revision(revision)
-        found = await self.git(
-            "rev-parse", "-q", "--verify", "--end-of-options", f"{wanted}^{{commit}}", check=False
-        )
-        if found.returncode != 0:
-            raise UnknownObject(f"the repository has no commit {revision}")
-        return found.line
+        return await native(self.layout, lambda repo: commit_at(repo, wanted))
+
+    async def ref(self, name: str) -> str | None:
+        """Return the object that a full ref stands on; None when there is no such ref."""
+        wanted = check_ref(name)
+        return await native(self.layout, lambda repo: standing(repo, wanted))
 
     async def mainline_head(self) -> str:
         """Return the commit that the mainline stands on."""
@@ -154,16 +158,14 @@ class Repository:
         """Say whether `commit` contains every one of `shas`; raise `UnknownObject` when one is not known."""
         if not shas:
             return True
-        asked = "".join(f"{check_sha(sha)}\n" for sha in shas) + f"^{check_sha(commit)}\n"
-        missing = await self.git("rev-list", "--max-count=1", "--stdin", input=asked.encode())
-        return not missing.stdout
+        wanted = [check_sha(sha) for sha in shas]
+        check_sha(commit)
+        return await native(self.layout, lambda repo: contains_all(repo, commit, wanted))
 
     async def tree_of(self, commit: str) -> str:
         """Return the hash of a commit's tree; raise `UnknownObject`."""
-        found = await self.git("rev-parse", "-q", "--verify", f"{check_sha(commit)}^{{tree}}", check=False)
-        if found.returncode != 0:
-            raise UnknownObject(f"the repository has no commit {commit}")
-        return found.line
+        check_sha(commit)
+        return await native(self.layout, lambda repo: tree_id(repo, commit))
 
     async def list_files(
         self, commit: str, pattern: str | None = None, limit: int = 1_000
@@ -186,41 +188,20 @@ class Repository:
 
         Raises `UnsafePath`, `UnknownObject`, and `OutputTooLarge` above `max_bytes`.
         """
-        name = f"{check_sha(commit)}:{check_relative_path(path)}"
-        try:
-            answer = await git(
-                self.layout,
-                *("cat-file", "--batch"),
-                input=f"{name}\n".encode(),
-                max_output=max_bytes + _BATCH_HEADER_BYTES_MAX,
-            )
-        except OutputTooLarge as problem:
-            raise OutputTooLarge(f"{path} is larger than {max_bytes} bytes") from problem
-        stored = single(parse_batch(answer.stdout, [name]), "blob", path)
-        if len(stored.data) > max_bytes:
-            raise OutputTooLarge(f"{path} is larger than {max_bytes} bytes")
-        return stored.data
+        wanted = check_relative_path(path)
+        check_sha(commit)
+        return await native(self.layout, lambda repo: read_blob(repo, commit, wanted, max_bytes))
 
     async def read_files(
         self, commit: str, paths: Sequence[str], file_bytes_max: int = READ_BYTES_MAX
     ) -> dict[str, bytes | None]:
-        """Return the bytes of several files of a commit as stored, in two processes for all of them.
+        """Return the bytes of several files of a commit as stored.
 
         None stands for what is not there, is no file, or is larger than `file_bytes_max`; see `sizes`.
         """
-        sizes = await self.sizes(commit, paths)
-        wanted = [path for path in paths if 0 <= sizes.get(path, -1) <= file_bytes_max]
-        names = [f"{commit}:{path}" for path in wanted]
-        answer = await git(
-            self.layout,
-            *("cat-file", "--batch"),
-            input="".join(f"{name}\n" for name in names).encode(),
-            max_output=sum(sizes[path] + _BATCH_HEADER_BYTES_MAX for path in wanted),
-        )
-        read = {
-            path: stored.data for path, stored in zip(wanted, parse_batch(answer.stdout, names), strict=True)
-        }
-        return {path: read.get(path) for path in paths}
+        wanted = [check_relative_path(path) for path in paths]
+        check_sha(commit)
+        return await native(self.layout, lambda repo: read_blobs(repo, commit, wanted, file_bytes_max))
 
     async def sizes(self, commit: str, paths: Sequence[str]) -> dict[str, int]:
         """Return the size in bytes of each of these paths that is a file or link of a commit.
@@ -228,53 +209,32 @@ class Repository:
         Raises `UnsafePath`.
         """
         check_sha(commit)
-        asked = "".join(f"{commit}:{check_relative_path(path)}\n" for path in paths)
-        answer = await self.git("cat-file", "--batch-check", input=asked.encode())
-        sizes: dict[str, int] = {}
-        for path, line in zip(paths, answer.stdout.split(b"\n"), strict=False):
-            words = line.rsplit(b" ", 2)
-            if len(words) == 3 and words[1] == b"blob":
-                sizes[path] = int(words[2])
-        return sizes
+        wanted = [check_relative_path(path) for path in paths]
+        found = await native(self.layout, lambda repo: blobs_at(repo, commit, wanted))
+        return {path: size for path, (_, size) in found.items()}
 
     async def new_blobs(
         self, commit: str, known: str, *, file_bytes_max: int, total_bytes_max: int
     ) -> NewBlobs:
-        """Return every file version that `commit` has in its history and `known` has not.
+        """Return every file version that `commit` brings in its history and `known` does not contain.
 
-        What a later commit took out again is among them. Larger files are named, not read; when all are
-        more than `total_bytes_max` none is read.
+        See `history.new_blobs`.
         """
-        listed = await self.git(
-            *("rev-list", "--objects", "--stdin"),
-            input=f"{check_sha(commit)}\n^{check_sha(known)}\n".encode(),
-        )
-        names = dict(parse_objects(listed.stdout))
-        about = await self.git(
-            *("cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)"),
-            input="".join(f"{sha}\n" for sha in names).encode(),
-        )
-        fields = [line.split() for line in about.stdout.decode().splitlines()]
-        sizes = {sha: int(size) for sha, kind, size in fields if kind == "blob"}
-        small = {sha: size for sha, size in sizes.items() if size <= file_bytes_max}
-        total = sum(sizes.values())
-        if total > total_bytes_max:
-            small = {}
-        answer = await git(
+        for sha in (commit, known):
+            check_sha(sha)
+        return await native(
             self.layout,
-            *("cat-file", "--batch"),
-            input="".join(f"{sha}\n" for sha in small).encode(),
-            max_output=sum(small.values()) + _BATCH_HEADER_BYTES_MAX * len(small),
+            lambda repo: new_blobs(
+                repo, commit, known, file_bytes_max=file_bytes_max, total_bytes_max=total_bytes_max
+            ),
         )
-        read = tuple((names[one.sha], one.data) for one in parse_batch(answer.stdout, small))
-        larger = tuple((names[sha], size) for sha, size in sizes.items() if size > file_bytes_max)
-        return NewBlobs(read, larger, total)
 
     async def object_sizes(self, shas: Sequence[str]) -> list[int]:
         """Return the sizes of objects in bytes; 0 for what is not here, as a removed file or a submodule."""
-        asked = "".join(f"{check_sha(sha)}\n" for sha in shas)
-        answer = await self.git("cat-file", "--batch-check=%(objectsize)", input=asked.encode())
-        return [int(line) if line.isdigit() else 0 for line in answer.stdout.splitlines()]
+        wanted = [check_sha(sha) for sha in shas]
+        return await native(
+            self.layout, lambda repo: [about[1] if (about := header(repo, sha)) else 0 for sha in wanted]
+        )
 
     async def log(self, commit: str, limit: int = 50, graph: bool = False) -> list[str]:
         """Return the history of a commit as `git log --oneline` lines, newest first; controls removed."""
@@ -304,11 +264,9 @@ class Repository:
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
         """Return every path that differs between two commits; a rename is a deletion and an addition."""
-        answer = await self.git(
-            *("diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev", "--no-ext-diff"),
-            *(check_sha(base), check_sha(head), "--"),
-        )
-        return list(parse_changes(answer.stdout))
+        for sha in (base, head):
+            check_sha(sha)
+        return await native(self.layout, lambda repo: changed_paths(repo, base, head))
 
     async def refs(self, prefix: str = "refs/heads") -> dict[str, str]:
         """Return every ref that is `prefix` or below it, with its object id."""
@@ -326,25 +284,21 @@ async def commit_tree(
     when: datetime | None = None,
 ) -> str:
     """Store a commit of `tree` and return its id; no ref moves. `when` is now unless given."""
-    stamp = {"GIT_AUTHOR_DATE": f"@{int(when.timestamp())} +0000"} if when else {}
-    if when:
-        stamp["GIT_COMMITTER_DATE"] = stamp["GIT_AUTHOR_DATE"]
-    check_person(author)
-    check_person(committer)
-    made = await git(
-        layout,
-        *("commit-tree", "-F", "-", *(word for parent in parents for word in ("-p", check_sha(parent)))),
-        check_sha(tree, "tree"),
-        input=check_message(message),
-        env_extra={
-            "GIT_AUTHOR_NAME": author.name,
-            "GIT_AUTHOR_EMAIL": author.email,
-            "GIT_COMMITTER_NAME": committer.name,
-            "GIT_COMMITTER_EMAIL": committer.email,
-            **stamp,
-        },
+    check_sha(tree, "tree")
+    for parent in parents:
+        check_sha(parent)
+    seconds = int(when.timestamp() if when else time.time())
+    data = encode_commit(
+        tree, parents, check_message(message), check_person(author), check_person(committer), seconds
     )
-    return made.line
+
+    def store(repo: pygit2.Repository) -> str:
+        require(repo, tree, "tree")
+        for parent in parents:
+            require(repo, parent, "commit")
+        return write(repo, "commit", data)
+
+    return await native(layout, store)
 
 
 def _zoned(value: datetime) -> datetime:

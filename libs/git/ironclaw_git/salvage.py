@@ -15,9 +15,8 @@ from ironclaw_git.merge import swap_ref
 from ironclaw_git.names import IRONCLAW, archive_ref, check_sha, order_branch, salvage_ref
 from ironclaw_git.objects import EMPTY_TREE
 from ironclaw_git.paths import absolute
+from ironclaw_git.refdb import NOTHING
 from ironclaw_git.repository import Repository, commit_tree
-
-_NOTHING = "0" * 40
 
 
 async def salvage(repo: Repository, worktree_path: str | Path, order_id: str, attempt: int) -> str | None:
@@ -35,7 +34,7 @@ async def salvage(repo: Repository, worktree_path: str | Path, order_id: str, at
         )
     layout = Layout(record.admin_dir, repo.git_dir, record.path)
     async with exclusive(record.admin_dir):
-        kept = (await repo.refs(ref)).get(ref)
+        kept = await repo.ref(ref)
         head = await _head(repo, layout, order_branch(order_id, attempt))
         tree = await _worktree_tree(layout, head)
         head_tree, kept_tree = await _trees(repo, (head, kept))
@@ -44,7 +43,7 @@ async def salvage(repo: Repository, worktree_path: str | Path, order_id: str, at
         parents = tuple(parent for parent in (head, kept) if parent is not None)
         message = f"Salvage of order {order_id}, attempt {attempt}"
         commit = await commit_tree(layout, tree, parents, message, IRONCLAW)
-        await swap_ref(repo, ref, commit, kept or _NOTHING, "ironclaw: salvage")
+        await swap_ref(repo, ref, commit, kept or NOTHING, "ironclaw: salvage")
         return commit
 
 
@@ -102,17 +101,17 @@ async def salvage_by_ref(repo: Repository, sha: str, order_id: str, attempt: int
     Nothing to do when the ref keeps a commit that contains it. Raises `StaleRef` as `archive_by_ref`.
     """
     ref = salvage_ref(order_id, attempt)
-    kept = (await repo.refs(ref)).get(ref)
+    kept = await repo.ref(ref)
     if kept is not None and await repo.is_ancestor(check_sha(sha), kept):
         return ref
     return await _keep(repo, ref, sha, "salvage")
 
 
 async def _keep(repo: Repository, ref: str, sha: str, why: str) -> str:
-    kept = (await repo.refs(ref)).get(ref)
+    kept = await repo.ref(ref)
     if kept == check_sha(sha):
         return ref
     if kept is not None and not await repo.is_ancestor(kept, sha):
         raise StaleRef(f"{ref} keeps {kept}, which {sha} does not contain; archive under another attempt")
-    await swap_ref(repo, ref, sha, kept or _NOTHING, f"ironclaw: {why}")
+    await swap_ref(repo, ref, sha, kept or NOTHING, f"ironclaw: {why}")
     return ref

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import secrets
 import shutil
+from itertools import count
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,10 +16,22 @@ from msgspec import Struct
 from ironclaw_git.changes import find_changes
 from ironclaw_git.checkout import worktree_layout
 from ironclaw_git.errors import NotARepository, Occupied, StaleRef, UnknownObject, UnsafePath, WouldLoseWork
-from ironclaw_git.layout import WorktreeRecord, head_ref, locate, record_of, stands, worktree_records
+from ironclaw_git.hardened import git
+from ironclaw_git.layout import (
+    HALF_MADE,
+    WORKTREES,
+    Layout,
+    WorktreeRecord,
+    head_ref,
+    locate,
+    record_of,
+    stands,
+    worktree_records,
+)
 from ironclaw_git.merge import swap_ref
 from ironclaw_git.names import branch_ref, check_sha
 from ironclaw_git.paths import absolute, shown
+from ironclaw_git.refdb import NOTHING
 from ironclaw_git.repository import Repository
 
 _CHECKOUT_TIMEOUT_SECONDS = 300.0
@@ -49,14 +62,42 @@ async def add_worktree(repo: Repository, path: str | Path, branch: str, base_com
                 if found is not None:
                     return Worktree(target, branch, found)
         await asyncio.to_thread(_make_room, repo, target)
-        if await _branch_exists(repo, ref, base_commit):
-            await repo.git(*("worktree", "add", "-q", str(target), branch), timeout=_CHECKOUT_TIMEOUT_SECONDS)
-        else:
-            await repo.git(
-                *("worktree", "add", "-q", "--no-track", "-b", branch, str(target), base_commit),
-                timeout=_CHECKOUT_TIMEOUT_SECONDS,
-            )
-        return Worktree(target, branch, await repo.resolve(ref))
+        if not await _branch_exists(repo, ref, base_commit):
+            await swap_ref(repo, ref, base_commit, NOTHING, "ironclaw: start from the current mainline")
+        head = await repo.resolve(ref)
+        layout = await asyncio.to_thread(_link, repo, target, ref)
+        await git(layout, "read-tree", "--reset", "-u", head, timeout=_CHECKOUT_TIMEOUT_SECONDS)
+        await asyncio.to_thread((layout.git_dir / "locked").unlink)
+        return Worktree(target, branch, head)
+
+
+def _link(repo: Repository, target: Path, ref: str) -> Layout:
+    """Make the record of a worktree and its folder, empty but for the pointer to it.
+
+    Until its files are out it stays locked as half made, as `git worktree add` would leave it when it is
+    cut off (gitrepository-layout(5)).
+    """
+    records = repo.git_dir / WORKTREES
+    records.mkdir(exist_ok=True)
+    places = (_admin_dir(records, target, number) for number in count())
+    admin_dir = next(place for place in places if place is not None)
+    (admin_dir / "locked").write_text(HALF_MADE)
+    (admin_dir / "gitdir").write_text(f"{target / '.git'}\n")
+    (admin_dir / "commondir").write_text("../..\n")
+    (admin_dir / "HEAD").write_text(f"ref: {ref}\n")
+    target.mkdir(exist_ok=True)
+    (target / ".git").write_text(f"gitdir: {admin_dir}\n")
+    return Layout(admin_dir, repo.git_dir, target)
+
+
+def _admin_dir(records: Path, target: Path, number: int) -> Path | None:
+    """Make the folder of a record, named for the worktree; None when that name is taken."""
+    place = records / f"{target.name}{number or ''}"
+    try:
+        place.mkdir()
+    except FileExistsError:
+        return None
+    return place
 
 
 async def _settle(repo: Repository, record: WorktreeRecord, target: Path, ref: str) -> str | None:
@@ -191,7 +232,7 @@ async def delete_branch(repo: Repository, branch: str, expected: str) -> None:
             raise Occupied(f"branch {branch} is out in a worktree; remove that first")
         if head_ref(repo.git_dir) == ref:
             raise Occupied(f"branch {branch} is out in {repo.work_tree or repo.git_dir}")
-        found = (await repo.refs(ref)).get(ref)
+        found = await repo.ref(ref)
         if found is None:
             return
         if found != expected:

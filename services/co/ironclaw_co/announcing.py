@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+import msgspec
 import structlog
 
 from ironclaw_chassis.client import ServiceClient
@@ -78,7 +79,7 @@ class Announcing:
             )
         except EventConflict:
             log.info("linked already", run_id=run.run_id, intent_id=link.intent_id)
-        return (await self._ledger.run(run.run_id)).run
+        return msgspec.structs.replace(run, intent=link)
 
     def _keep_active(self, run: RunSnapshot) -> None:
         link = run.intent

@@ -33,7 +33,7 @@ from ironclaw_co.sweep import RunSweep
 from ironclaw_contracts.artifacts import Profile
 from ironclaw_contracts.endpoints import ledger as ledger_api
 from ironclaw_contracts.enums import RunStatus, Service
-from ironclaw_contracts.events import EventType
+from ironclaw_contracts.events import Event, EventType
 
 HINTS = (
     EventType.RUN_UPDATED,
@@ -44,6 +44,11 @@ HINTS = (
     EventType.ORDER_CANCELLED,
 )
 """Events after which a run may need co."""
+
+
+def _matters(event: Event, intent_required: bool) -> bool:
+    """Tell whether an event can change what a run needs: a linked intent does where dispatch waits for it."""
+    return intent_required or event.type is not EventType.RUN_UPDATED or event.payload.get("intent") is None
 
 
 def compose(settings: Settings) -> Litestar:
@@ -92,7 +97,10 @@ def compose(settings: Settings) -> Litestar:
             await stack.enter_async_context(parts.open())
             await stack.enter_async_context(announcer.running())
             await stack.enter_async_context(reconciler.running())
-            await stack.enter_async_context(background(hint_from_ledger(ledger, reconciler, HINTS, "run_id")))
+            hints = hint_from_ledger(
+                ledger, reconciler, HINTS, "run_id", lambda event: _matters(event, settings.poi_required)
+            )
+            await stack.enter_async_context(background(hints))
             yield
 
     async def reach_ledger() -> None:

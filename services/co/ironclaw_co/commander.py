@@ -93,9 +93,9 @@ class Commander:
             failed = next((result for result in results if isinstance(result, BaseException)), None)
             if failed is not None:
                 raise failed
-            before, view = view.run.last_seq, await self._ledger.run(view.run.run_id)
-            if view.run.last_seq == before and all(isinstance(a, Dispatch | Tidy) for a in actions):
-                return view
+            if all(isinstance(a, Dispatch | Tidy) for a in actions):
+                return view  # what comes of these is told by events of others
+            view = await self._ledger.run(view.run.run_id)
         return view
 
     async def _perform(self, view: RunView, action: Action) -> None:

@@ -48,8 +48,7 @@ class Dispatcher:
             order_id=order.order_id,
             attempt=order.attempt,
             requires=list(requires),
+            order=order.order,
         )
         made = await self._client.call(vault.CREATE_WORKTREE, request)
-        preparation = vault.Preparation(order=order.order, attempt=order.attempt)
-        await self._client.call(vault.PREPARE_WORKTREE, preparation, order_id=order.order_id)
         return made.worktree_path, made.base_commit

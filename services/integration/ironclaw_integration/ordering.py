@@ -11,16 +11,17 @@ APPROVAL_AWAITED = "waits for a person's approval"
 """How the reason of a hold begins that only a decision ends."""
 
 
-def in_order(orders: Collection[OrderSnapshot]) -> list[OrderSnapshot]:
+def in_order(orders: Collection[OrderSnapshot], *, held_first: bool = False) -> list[OrderSnapshot]:
     """Return orders as the queue takes them: the oldest first, held ones last.
 
     A point of priority counts as a minute of waiting. So what is urgent goes first, and whatever waits long
-    enough comes before everything newer: nothing starves.
+    enough comes before everything newer: nothing starves. Held orders have turns of their own for that,
+    `held_first`: trying them at every turn would slow the others down by what does not run.
     """
 
     def key(order: OrderSnapshot) -> tuple[bool, datetime, int]:
         start = order.created_at - order.order.constraints.priority * _POINT
-        return order.phase is OrderPhase.HELD, start, order.first_seq
+        return (order.phase is OrderPhase.HELD) is not held_first, start, order.first_seq
 
     return sorted(orders, key=key)
 

@@ -12,11 +12,13 @@ import msgspec
 from msgspec import Struct
 
 import ironclaw_git
-from ironclaw_contracts.artifacts import AAR_FILE, Aar, Artifact, Claims, Order
+from ironclaw_contracts.artifacts import AAR_FILE, TRANSCRIPT_FILE, Aar, Artifact, Claims, Order
 from ironclaw_contracts.enums import OrderPhase, OrderStatus
 from ironclaw_contracts.payloads import GateResult
 from ironclaw_contracts.snapshots import OrderSnapshot
+from ironclaw_contracts.transcript import Run, ToolCall, encode_transcript
 from ironclaw_integration.chaining import merge_order
+from ironclaw_integration.claims import MismatchKind
 from ironclaw_integration.definition import Gates
 from ironclaw_integration.evidence import gather_facts
 from ironclaw_integration.gates import run_gates
@@ -51,10 +53,28 @@ def bad_work(gates: Gates) -> list[BadWork]:
         plants.append(BadWork("secret_scan", {AAR_FILE: _report(), _FILE: _secret()}))
     if gates.artifacts.required:
         plants.append(BadWork("required_artifacts", {AAR_FILE: _report()}))
-    if "transcript_missing" in gates.reports.block:
-        claims = Claims(commands=[["true"]], tests_passed=True)
-        plants.append(BadWork("report", {AAR_FILE: _report(claims)}))
+    if (lie := _lie(gates.reports.block)) is not None:
+        plants.append(BadWork("report", lie))
     return plants
+
+
+def _lie(block: list[MismatchKind]) -> dict[str, bytes | None] | None:
+    """Return a commit whose report claims what was not so, in a way that is blocked; None where none is.
+
+    `tests_fail_merged` is not a matter of the report alone: the tests themselves refuse that work.
+    """
+    blocked = set(block)
+    claims = Claims(commands=[["planted"]], files_changed=["not-changed.txt"], tests_passed=True)
+    files: dict[str, bytes | None] = {AAR_FILE: _report(claims), _FILE: b"changed and not told\n"}
+    if blocked & {"command_not_run", "file_not_changed", "file_not_told", "tests_not_run"}:
+        return {**files, TRANSCRIPT_FILE: b""}
+    if "tests_failed" in blocked:
+        run = Run(argv=["pytest"], ended="exited", tier="", exit_code=1, stdout="1 failed in 0.1s")
+        call = ToolCall(number=1, tool="run", at=_WHEN, outcome="failed", run=run)
+        return {**files, TRANSCRIPT_FILE: encode_transcript([call])}
+    if "transcript_broken" in blocked:
+        return {**files, TRANSCRIPT_FILE: b"{"}
+    return files if "transcript_missing" in blocked else None
 
 
 async def tried(mainline: Mainline, commit: str) -> AsyncIterator[tuple[BadWork, GateResult | None]]:

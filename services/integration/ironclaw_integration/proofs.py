@@ -4,6 +4,8 @@ A gate that passes its plant cannot fail and is dead: it would let anything thro
 goes on top of a tree that the gate has just passed; a refusal of a tree that is red anyway proves nothing.
 """
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -48,6 +50,7 @@ class Proofs:
         self._store = store
         self._runner = runner
         self._every = timedelta(seconds=every_seconds)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def standing(self, theater_id: str, gates: Gates) -> list[Standing]:
         """Return how each gate's proof stands under its present definition and tools, built-in ones first."""
@@ -75,7 +78,22 @@ class Proofs:
         return [proof for proof in [*kept, *fresh] if proof.state != "alive"]
 
     async def prove(self, mainline: Mainline, commit: str, wanted: Mapping[str, Standing]) -> list[Proof]:
-        """Plant bad changes on a commit, see whether the wanted gates refuse them, and keep how it went."""
+        """Plant bad changes on a commit, see whether the wanted gates refuse them, and keep how it went.
+
+        One at a time in a theater: what was tried since `wanted` was looked up is not tried again.
+        """
+        async with self._locks[mainline.theater_id]:
+            standing = await self.standing(mainline.theater_id, mainline.gates)
+            tried_since = [
+                one.proof
+                for one in standing
+                if one.proof is not None and one.gate in wanted and one.proof != wanted[one.gate].proof
+            ]
+            known = {proof.gate for proof in tried_since}
+            left = {gate: one for gate, one in wanted.items() if gate not in known}
+            return [*tried_since, *await self._prove(mainline, commit, left)]
+
+    async def _prove(self, mainline: Mainline, commit: str, wanted: Mapping[str, Standing]) -> list[Proof]:
         tries: list[tuple[Standing, tuple[ProofState, str, str | None]]] = []
         if any(one.toolchain == BUILT_IN_TOOLS for one in wanted.values()):
             async for plant, result in tried(mainline, commit):

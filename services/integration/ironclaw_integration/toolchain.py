@@ -68,11 +68,21 @@ def _program(toolchain: Toolchain, program: str) -> Iterator[str]:
     if found is None:
         yield f"no {program}"
         return
-    about = Path(found).stat()
-    yield f"{Path(found).resolve()} {about.st_size} {about.st_mtime_ns}"
+    yield f"{Path(found).resolve()} {_stamp(Path(found))}"
 
 
 def _names(folder: Path) -> list[str]:
-    """Return what is installed: programs, and packages by the names of their metadata (name and version)."""
+    """Return what is installed: programs as they are, and packages by the names of their metadata.
+
+    A gate's program may start others of these (`make`, `sh`), so each one counts.
+    """
     packages = folder.glob("lib/python*/site-packages/*-info")
-    return sorted([*(path.name for path in packages), *(path.name for path in folder.glob("bin/*"))])
+    return sorted([*(path.name for path in packages), *(_stamp(path) for path in folder.glob("bin/*"))])
+
+
+def _stamp(path: Path) -> str:
+    try:
+        about = path.stat()
+    except OSError:  # a link to nowhere
+        return path.name
+    return f"{path.name} {about.st_size} {about.st_mtime_ns}"

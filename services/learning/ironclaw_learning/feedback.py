@@ -77,6 +77,7 @@ def charged(view: RunView) -> list[Charged]:
             task_type=order.order.type,
             profile=order.order.profile.name,
             propensity=order.routing.propensity if order.routing is not None else None,
+            policy_version=order.routing.policy_version if order.routing is not None else None,
         )
         for order in view.orders
         if order.order_id in named and order.phase is OrderPhase.INTEGRATED and _is_learned_from(order)

@@ -145,7 +145,8 @@ def _feedback(learned: Learned, payload: p.FeedbackRecorded) -> None:
         cell.corrected += 1
         if charged.propensity is not None:
             task.remembered(charged.profile).take_back(charged.propensity)
-            task.live.reward = max(0.0, task.live.reward - 1)
+            if charged.policy_version == learned.in_force.version:
+                task.live.reward = max(0.0, task.live.reward - 1)
 
 
 def _policy(learned: Learned, payload: p.PolicyUpdated) -> None:

@@ -104,20 +104,26 @@ class Governance:
             )
         )
         log.info("policy", action=step.action, version=step.version, by=step.by, reason=step.reason)
-        if step.action in {"promoted", "rolled_back", "demoted"}:
-            await self._tell_runs(step, learned.changes)
 
-    async def _tell_runs(self, step: PolicyUpdated, change: int) -> None:
-        """Tell every open run by which version its further orders are routed."""
+    async def tell_runs(self, learned: Learned) -> None:
+        """Tell every open run that was planned under another version by which its further orders are routed.
+
+        Whom a crash kept from being told is told the next time. Plans say their version themselves.
+        """
+        if not learned.changes:
+            return
         cursor = None
-        told = RunUpdated(policy_version=step.version, note=f"policy version {step.version}: {step.action}")
+        version = learned.in_force.version
+        told = RunUpdated(policy_version=version, note=f"policy version {version} is in force")
         while True:
             query = ledger_api.RunsQuery(status=RunStatus.OPEN, cursor=cursor, limit=500)
             page = await self._client.call(ledger_api.LIST_RUNS, query=query)
             for run in page.runs:
+                if run.plan is None or run.policy_version == version:
+                    continue
                 try:
                     await self._ledger.append(
-                        run_event(EventType.RUN_UPDATED, told, run, "policy", step.version, change)
+                        run_event(EventType.RUN_UPDATED, told, run, "policy", version, run.last_seq)
                     )
                 except IllegalTransition:
                     log.info("ended meanwhile", run_id=run.run_id)

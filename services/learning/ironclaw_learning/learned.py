@@ -12,7 +12,7 @@ from ironclaw_contracts.payloads import PolicyUpdated
 from ironclaw_contracts.policy import Evaluation, PolicyDocument, PolicyParameters
 from ironclaw_learning.sketch import Bins
 
-FORM = 2
+FORM = 3
 """Changes with the shape or the meaning of what is remembered: another form is derived anew."""
 
 
@@ -37,8 +37,8 @@ class Memory(Struct, kw_only=True):
     """The fading outcomes of one (task type, profile): sums over orders, weighted by how recent they are.
 
     With reward r (1 merged, 0 failed) and propensity p: `n` = Σ 1, `reward` = Σ r, `inverse` = Σ 1/p,
-    `inverse_square` = Σ 1/p², and the same times r. They are all that IPS and doubly robust estimates of any
-    policy need, since a policy here depends on nothing but the task type.
+    `inverse_square` = Σ 1/p², `reward_inverse` = Σ r/p. They are all that IPS and doubly robust estimates of
+    any policy need, since a policy here depends on nothing but the task type.
     """
 
     n: float = 0.0
@@ -46,7 +46,6 @@ class Memory(Struct, kw_only=True):
     inverse: float = 0.0
     inverse_square: float = 0.0
     reward_inverse: float = 0.0
-    reward_inverse_square: float = 0.0
 
     def fade(self, by: float) -> None:
         """Let everything count less."""
@@ -55,7 +54,6 @@ class Memory(Struct, kw_only=True):
         self.inverse *= by
         self.inverse_square *= by
         self.reward_inverse *= by
-        self.reward_inverse_square *= by
 
     def add(self, reward: int, propensity: float) -> None:
         """Remember one outcome."""
@@ -65,14 +63,12 @@ class Memory(Struct, kw_only=True):
         self.inverse += weight
         self.inverse_square += weight * weight
         self.reward_inverse += reward * weight
-        self.reward_inverse_square += reward * weight * weight
 
     def take_back(self, propensity: float) -> None:
         """Turn one success into a failure."""
         weight = 1 / propensity
         self.reward = max(0.0, self.reward - 1)
         self.reward_inverse = max(0.0, self.reward_inverse - weight)
-        self.reward_inverse_square = max(0.0, self.reward_inverse_square - weight * weight)
 
 
 class Tally(Struct):

@@ -48,6 +48,7 @@ class Learner:
             except EventConflict:
                 # Another replica decided on the same state; its step is taken in at the next tick.
                 changes.append("superseded")
+            await self._governance.tell_runs(learned)
             return api.Tick(count, learned.seq, learned.in_force.version, changes)
 
     async def view(self, query: api.PolicyQuery) -> api.PolicyView:
@@ -62,15 +63,20 @@ class Learner:
         """Put the proposal in force. Raises `Conflict` when it does not wait or is blocked."""
         async with self._lock:
             learned, _ = await self._following.caught_up()
-            await self._governance.record(learned, promotion(learned, request.version, request.by))
-            return self._view((await self._following.caught_up())[0])
+            return await self._take(learned, promotion(learned, request.version, request.by))
 
     async def roll_back(self, request: api.Rollback) -> api.PolicyView:
         """Put the version before back. Raises `Conflict` when there is none."""
         async with self._lock:
             learned, _ = await self._following.caught_up()
-            await self._governance.record(learned, withdrawal(learned, request.by, request.reason))
-            return self._view((await self._following.caught_up())[0])
+            return await self._take(learned, withdrawal(learned, request.by, request.reason))
+
+    async def _take(self, learned: Learned, step: PolicyUpdated) -> api.PolicyView:
+        """Take a step that a person asked for, and return what holds after it."""
+        await self._governance.record(learned, step)
+        learned, _ = await self._following.caught_up()
+        await self._governance.tell_runs(learned)
+        return self._view(learned)
 
     def _configure(self, learned: Learned) -> PolicyUpdated | None:
         return configuration(learned, self._parameters)

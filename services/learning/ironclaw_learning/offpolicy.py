@@ -44,15 +44,14 @@ def inverse_propensity(task: TaskMemory, shares: Shares) -> Estimate:
     for name, share in shares.items():
         memory = _memory(task, name)
         first += share * memory.reward_inverse
-        second += share * share * memory.reward_inverse_square
+        second += share * share * _cautious(memory) * memory.inverse_square
     return _estimate(task, 0.0, first, second)
 
 
 def doubly_robust(task: TaskMemory, shares: Shares) -> Estimate:
     """Return the doubly robust estimate, with each profile's posterior mean as its direct model.
 
-    An outcome is 0 or 1, so its variance follows from the rate; the rate is taken as Agresti and Coull do,
-    since a few outcomes that are all alike would make it seem known.
+    An outcome is 0 or 1, so its variance follows from the rate.
     """
     direct = first = second = 0.0
     for name, share in shares.items():
@@ -60,7 +59,7 @@ def doubly_robust(task: TaskMemory, shares: Shares) -> Estimate:
         rate = mean(memory)
         direct += share * rate
         first += share * (memory.reward_inverse - rate * memory.inverse)
-        cautious = (memory.reward + 2) / (memory.n + 4)
+        cautious = _cautious(memory)
         second += share * share * cautious * (1 - cautious) * memory.inverse_square
     return _estimate(task, direct, first, second)
 
@@ -68,6 +67,11 @@ def doubly_robust(task: TaskMemory, shares: Shares) -> Estimate:
 def mean(memory: Memory) -> float:
     """Return the mean of a profile's posterior under a flat prior."""
     return (memory.reward + 1) / (memory.n + 2)
+
+
+def _cautious(memory: Memory) -> float:
+    """Return the rate for estimates of variance, as Agresti and Coull take it: few outcomes prove little."""
+    return (memory.reward + 2) / (memory.n + 4)
 
 
 def _memory(task: TaskMemory, profile: str) -> Memory:

@@ -13,6 +13,7 @@ import structlog
 
 from appleseed_evolution.contract import Feedback as SessionFeedback
 from appleseed_evolution.contract import ProjectedFeedbackRecord
+from appleseed_evolution.evolution.evidence import read_projection
 from appleseed_evolution.state.directory import StateDirectory
 from appleseed_evolution.state.ledger import Line
 from ironclaw_chassis.ledger import LedgerClient
@@ -42,7 +43,7 @@ def said(record: ProjectedFeedbackRecord) -> FeedbackRecorded:
         by=_clean(record.projection_metadata.runtime_source, 200) or "unknown",
         comment=_clean(comment, 4_000),
         detail={
-            "projection_id": record.projection_id,
+            "projection_id": _clean(record.projection_id, 200),
             "envelope_id": _clean(record.source_envelope_id, 200),
             "session_id": _clean(feedback.session_id, 200),
             "status": feedback.status,
@@ -93,13 +94,14 @@ class OutsideFeedback:
 
     async def _record(self, line: Line) -> None:
         try:
-            record = msgspec.convert(line.value, ProjectedFeedbackRecord)
-            feedback = said(record)
-        except (msgspec.ValidationError, TypeError) as error:
+            record = read_projection(line.value or {})
+        except (msgspec.ValidationError, BadRequest) as error:
             log.warning("no projected record", end_offset=line.end_offset, reason=str(error))
             return
+        feedback = said(record)
         view = await self._run_of(record.feedback)
-        event_id = derived_event_id("appleseed", record.projection_id)
+        # A bundle brings ids of its own: in ASCII any text names an event, and a UUID stays what it is.
+        event_id = derived_event_id("appleseed", ascii(record.projection_id)[1:-1])
         try:
             await self._feedback.record(view, feedback, event_id)
         except EventConflict:

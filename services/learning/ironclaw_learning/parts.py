@@ -14,6 +14,7 @@ from ironclaw_learning.governance import Governance
 from ironclaw_learning.learner import Learner
 from ironclaw_learning.outside import OutsideFeedback
 from ironclaw_learning.settings import Settings
+from ironclaw_learning.skills import Skills
 from ironclaw_learning.store import Store
 
 
@@ -27,6 +28,7 @@ class Parts:
         self._ledger = LedgerClient(client)
         self.feedback = Feedback(self._ledger, settings.garrison_id)
         self.appleseed = open_surface(settings.appleseed_folder, api_key=settings.appleseed_key)
+        self.skills = Skills(self.appleseed.workspace)
         self._store: Store | None = None
         self._learner: Learner | None = None
         self._outside: OutsideFeedback | None = None

@@ -4,6 +4,7 @@ from appleseed_evolution.http.surface import add_appleseed_routes
 from ironclaw_chassis.routes import Call, Routes
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import learning as api
+from ironclaw_contracts.endpoints import learning_skills as skills
 from ironclaw_contracts.enums import Service
 from ironclaw_learning.parts import Parts
 
@@ -31,6 +32,22 @@ def build_routes(parts: Parts) -> Routes:
     @routes.serve(api.RECORD_FEEDBACK)
     async def record_feedback(call: Call[api.FeedbackRequest, Nothing]) -> api.FeedbackAnswer:
         return await parts.feedback.person(call.path["run_id"], call.body)
+
+    @routes.serve(skills.GET_SKILL_REVIEW)
+    async def get_skill_review(_: Call[Nothing, Nothing]) -> skills.SkillReview:
+        return await parts.skills.queue()
+
+    @routes.serve(skills.REVIEW_SKILLS)
+    async def review_skills(_: Call[Nothing, Nothing]) -> skills.SkillReview:
+        return await parts.skills.judge()
+
+    @routes.serve(skills.PROMOTE_SKILL)
+    async def promote_skill(call: Call[skills.SkillDecision, Nothing]) -> skills.SkillReview:
+        return await parts.skills.promote(call.body)
+
+    @routes.serve(skills.ROLL_BACK_SKILL)
+    async def roll_back_skill(call: Call[skills.SkillDecision, Nothing]) -> skills.SkillReview:
+        return await parts.skills.roll_back(call.body)
 
     add_appleseed_routes(routes, parts.appleseed)
     return routes

@@ -25,6 +25,7 @@ from ironclaw_ledger import escalations, fold, guards
 
 _HOLDING = frozenset({OrderPhase.CLAIMED, OrderPhase.RUNNING})
 _CLOCK_SKEW = timedelta(seconds=300)
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 class Parsed(Struct, frozen=True):
@@ -67,7 +68,7 @@ def parse(event: NewEvent, source: Service) -> Parsed:
         source,
         event.payload,
     )
-    digest = hashlib.sha256(msgspec.json.encode(fields, order="sorted")).digest()
+    digest = hashlib.sha256(_encode_sorted(fields)).digest()
     return Parsed(event=event, payload=payload, fingerprint=digest)
 
 

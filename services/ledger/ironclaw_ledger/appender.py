@@ -4,6 +4,7 @@ That gives throughput, total order, gap-free reads and the hash chain in one mec
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -80,12 +81,15 @@ class Appender:
         request = Request(source=source, events=parsed, traceparent=traceparent)
         answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
         try:
-            self._queue.put_nowait(_Waiting(request, [new_id() for _ in events], answer))
+            new_ids = ["" if event.event_id else new_id() for event in events]
+            self._queue.put_nowait(_Waiting(request, new_ids, answer))
         except asyncio.QueueFull:
             raise Unavailable("the ledger has more to append than it can hold; retry in a moment") from None
-        APPENDS_WAITING.set(self._queue.qsize())
-        with APPEND_SECONDS.time():
+        started = time.perf_counter()
+        try:
             return await answer
+        finally:
+            APPEND_SECONDS.observe(time.perf_counter() - started)
 
     async def _run(self) -> None:
         while True:

@@ -17,6 +17,8 @@ from ironclaw_contracts.payloads import OrderReissued
 from ironclaw_contracts.snapshots import AttemptEnd, Escalation, OrderSnapshot, Report, RunSnapshot, Worktree
 from ironclaw_contracts.transitions import ORDER_TRANSITIONS, RUN_TRANSITIONS, STATUS_OF_PHASE
 
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
 
 def create_run(event: Event, payload: p.RunCreated) -> RunSnapshot:
     """Return the snapshot of a run that was just created."""
@@ -284,4 +286,4 @@ def _known(value: str | None) -> str:
 
 def as_text(snapshot: RunSnapshot | OrderSnapshot | Escalation) -> str:
     """Return a snapshot as it is stored; equal snapshots give equal text."""
-    return msgspec.json.encode(snapshot, order="sorted").decode()
+    return _encode_sorted(snapshot).decode()

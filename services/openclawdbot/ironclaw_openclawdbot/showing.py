@@ -10,14 +10,13 @@ import msgspec
 from ironclaw_chassis.foreign import ForeignAnswer, ForeignCall
 from ironclaw_chassis.settings import SettingsError
 from ironclaw_contracts.demand import Segment
-from ironclaw_contracts.endpoints import vault
-from ironclaw_contracts.errors import Problem
 from ironclaw_contracts.instants import format_instant
 from ironclaw_openclawdbot.control import control
 from ironclaw_openclawdbot.following import Following
 from ironclaw_openclawdbot.overview import FeedFigures, demand_view, is_stale, overview
 from ironclaw_openclawdbot.parts import Parts
 from ironclaw_openclawdbot.store import DEAD_LETTERS_MAX, FEED_MAX, DeadLetter
+from ironclaw_openclawdbot.surveying import Surveying
 
 _LIMIT_DEFAULT = 20
 
@@ -43,8 +42,10 @@ def read_catalogue(path: str) -> list[Segment]:
 
 def clamp_limit(given: str | None) -> int:
     """Return the limit of a feed: 1…50, and 20 for what is no number."""
+    if not given or not given.isascii() or "_" in given:  # Python reads more as a number than others do
+        return _LIMIT_DEFAULT
     try:
-        return max(1, min(FEED_MAX, int(float(given)))) if given else _LIMIT_DEFAULT
+        return max(1, min(FEED_MAX, int(float(given))))
     except (ValueError, OverflowError):
         return _LIMIT_DEFAULT
 
@@ -57,6 +58,7 @@ class Showing:
         self._following = following
         self._catalogue = catalogue
         self._model_name = model_name
+        self._surveying = Surveying(parts.client)
 
     async def latest(self, call: ForeignCall) -> ForeignAnswer:
         """The feed."""
@@ -97,11 +99,8 @@ class Showing:
 
     async def control(self, call: ForeignCall) -> ForeignAnswer:
         """What runs."""
-        try:
-            theaters = [t.theater_id for t in (await self._parts.client.call(vault.LIST_THEATERS)).theaters]
-        except Problem:
-            theaters = []  # the vault is away; the services are shown all the same
-        return _answer(call, control(theaters, self._model_name))
+        survey = await self._surveying.look()
+        return _answer(call, control(survey.theaters, survey.profiles, self._model_name))
 
     async def _dead_letters(self, call: ForeignCall, channel: str) -> ForeignAnswer:
         letters = await self._parts.store.dead_letters(channel)

@@ -53,7 +53,7 @@ class Salvages:
             ref = f"refs/heads/{ironclaw_git.check_branch(branch)}"
         except ironclaw_git.UnsafeName as error:
             raise BadRequest(f"branch: {error}") from error
-        have = (await repository.refs(ref)).get(ref)
+        have = await repository.ref(ref)
         if have is None:
             await repository.git("update-ref", ref, kept.commit, "")
         elif have != kept.commit:

@@ -144,7 +144,8 @@ class Theaters:
         path = _resolved(given)
         if not is_allowed(path, self._allowed_roots):
             raise Forbidden(
-                f"{path} is not under an allowed root; add its folder to IRONCLAW_VAULT_ALLOWED_ROOTS"
+                f"{path} is not under an allowed root; start the fleet with: ironclaw up --allow FOLDER,"
+                " or add it to IRONCLAW_VAULT_ALLOWED_ROOTS"
             )
         if not path.is_dir():
             raise BadRequest(f"{path} is not a folder")

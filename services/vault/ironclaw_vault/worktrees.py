@@ -25,15 +25,14 @@ from ironclaw_contracts.errors import (
     NotReady,
     Unavailable,
 )
-from ironclaw_contracts.events import EventType
+from ironclaw_contracts.events import EventType, NewEvent
 from ironclaw_contracts.payloads import (
-    AttemptPayload,
     WorktreeArchived,
     WorktreeCreated,
     WorktreeReady,
     WorktreeRemoved,
 )
-from ironclaw_contracts.snapshots import OrderSnapshot
+from ironclaw_contracts.snapshots import OrderSnapshot, Worktree
 from ironclaw_git import Repository
 from ironclaw_vault.task import task_text
 from ironclaw_vault.theaters import Theaters
@@ -62,7 +61,7 @@ class Worktrees:
                 raise Conflict(f"order {order_id}: {error}") from error
 
     async def create(self, request: api.WorktreeRequest) -> api.WorktreeAnswer:
-        """Make the worktree of an attempt from the current mainline.
+        """Make the worktree of an attempt from the current mainline, prepared where the order came along.
 
         Raises `NotReady` when the mainline does not contain a required merge, `IllegalTransition` when the
         order waits for no worktree, `BadRequest` for a branch that is not the order's own.
@@ -70,6 +69,7 @@ class Worktrees:
         branch = ironclaw_git.order_branch(request.order_id, request.attempt)
         if request.branch is not None and request.branch != branch:
             raise BadRequest(f"branch: attempt {request.attempt} of the order works on {branch!r}")
+        _check_prepared(request.order_id, request.order)
         async with self._alone(request.order_id):
             return await self._create(request, branch)
 
@@ -79,6 +79,8 @@ class Worktrees:
             raise BadRequest(f"order {order.order_id} is of theater {order.theater_id}")
         have = order.worktree
         if have is not None and have.attempt == request.attempt and await _is_there(have.path):
+            if request.order is not None:
+                await self._prepare(order, have, request.order)
             return api.WorktreeAnswer(have.path, have.branch, have.base_commit, have.contains)
         if order.phase is not OrderPhase.PLANNED or order.attempt != request.attempt:
             raise IllegalTransition(
@@ -97,8 +99,13 @@ class Worktrees:
             base_commit=made.head,
             contains=request.requires,
         )
+        events = [order_event(EventType.WORKTREE_CREATED, created, order)]
+        if request.order is not None:
+            await asyncio.to_thread(_write_files, path, request.order, request.attempt)
+            ready = WorktreeReady(attempt=request.attempt, path=str(path))
+            events.append(order_event(EventType.WORKTREE_READY, ready, order))
         try:
-            await self._ledger.append(order_event(EventType.WORKTREE_CREATED, created, order))
+            await self._ledger.append_all(events)
         except EventConflict:
             # Told before, by a call whose answer was lost: the ledger's word stands.
             return await self._told(order)
@@ -108,42 +115,49 @@ class Worktrees:
         """Write order.json, task.md and state.json into the attempt's worktree."""
         order = (await self._ledger.order(order_id)).order
         worktree = order.worktree
-        if preparation.order.order_id != order_id:
-            raise BadRequest(f"order.order_id is {preparation.order.order_id}, not {order_id}")
+        _check_prepared(order_id, preparation.order)
         if worktree is None or worktree.attempt != preparation.attempt:
             raise NotReady(f"order {order_id} has no worktree for attempt {preparation.attempt}")
-        if worktree.state is WorktreeState.CREATED:
-            await asyncio.to_thread(_write_files, Path(worktree.path), preparation.order, preparation.attempt)
-            ready = WorktreeReady(attempt=preparation.attempt, path=worktree.path)
-            await self._ledger.append(order_event(EventType.WORKTREE_READY, ready, order))
+        await self._prepare(order, worktree, preparation.order)
         return api.WorktreeAnswer(worktree.path, worktree.branch, worktree.base_commit, worktree.contains)
+
+    async def _prepare(self, order: OrderSnapshot, worktree: Worktree, given: Order) -> None:
+        if worktree.state is WorktreeState.CREATED:
+            await asyncio.to_thread(_write_files, Path(worktree.path), given, worktree.attempt)
+            ready = WorktreeReady(attempt=worktree.attempt, path=worktree.path)
+            await self._ledger.append(order_event(EventType.WORKTREE_READY, ready, order))
 
     async def archive(self, order_id: str, attempt: int | None) -> api.Archive:
         """Keep the work of an attempt: merged and clean by a ref, all else by salvage, bundle and tar."""
         async with self._alone(order_id):
             order = (await self._ledger.order(order_id)).order
-            return await self._archive(order, attempt or order.attempt)
+            kept = await self._keep(order, attempt or order.attempt)
+            await self._tell([_archived(order, kept)])
+            return kept
 
     async def remove(self, order_id: str, attempt: int | None) -> api.Archive:
         """Keep the work, then remove the worktree."""
         async with self._alone(order_id):
             order = (await self._ledger.order(order_id)).order
             number = attempt or order.attempt
-            kept = await self._archive(order, number)
+            kept = await self._keep(order, number)
+            telling = [_archived(order, kept)]
+            if kept.files:  # what only an archive holds is in the ledger before the worktree goes
+                await self._tell(telling)
+                telling = []
             repository = await self._theaters.repository(order.theater_id)
             path = self._theaters.places(order.theater_id).worktree(order_id, number)
             await ironclaw_git.remove_worktree(repository, path, preserved=True)
             removed = WorktreeRemoved(attempt=number, path=str(path))
-            await self._tell(EventType.WORKTREE_REMOVED, removed, order)
+            await self._tell([*telling, order_event(EventType.WORKTREE_REMOVED, removed, order)])
             return kept
 
-    async def _archive(self, order: OrderSnapshot, attempt: int) -> api.Archive:
+    async def _keep(self, order: OrderSnapshot, attempt: int) -> api.Archive:
         repository = await self._theaters.repository(order.theater_id)
         places = self._theaters.places(order.theater_id)
         path = places.worktree(order.order_id, attempt)
         branch = ironclaw_git.order_branch(order.order_id, attempt)
-        heads = await repository.refs(f"refs/heads/{branch}")
-        head = heads.get(f"refs/heads/{branch}")
+        head = await repository.ref(f"refs/heads/{branch}")
         if head is None and not path.is_dir():
             raise NotFound(f"attempt {attempt} of order {order.order_id} has no worktree")
         files: list[str] = []
@@ -162,23 +176,35 @@ class Worktrees:
             ref = ironclaw_git.archive_ref(order.order_id, attempt)
         if head is not None and not files:
             ref = await ironclaw_git.archive_by_ref(repository, head, order.order_id, attempt)
-        payload = WorktreeArchived(attempt=attempt, ref=ref, head=head, files=files, sha256=sha256)
-        await self._tell(EventType.WORKTREE_ARCHIVED, payload, order, ordinal=sha256 or head or "")
         return api.Archive(order.order_id, attempt, ref=ref, head=head, files=files, sha256=sha256)
 
-    async def _tell(
-        self, kind: EventType, payload: AttemptPayload, order: OrderSnapshot, ordinal: str = ""
-    ) -> None:
+    async def _tell(self, events: list[NewEvent]) -> None:
+        """Append what is new of these events."""
         try:
-            await self._ledger.append(order_event(kind, payload, order, ordinal))
+            await self._ledger.append_all(events)
         except EventConflict as error:
-            log.info("told already", order_id=order.order_id, kind=kind, reason=error.message)
+            log.info("told already", order_id=events[0].order_id, kind=events[0].type, reason=error.message)
+            if len(events) > 1:
+                for event in events:
+                    await self._tell([event])
 
     async def _told(self, order: OrderSnapshot) -> api.WorktreeAnswer:
         worktree = (await self._ledger.order(order.order_id)).order.worktree
         if worktree is None:
             raise Conflict(f"order {order.order_id} was given another attempt meanwhile")
         return api.WorktreeAnswer(worktree.path, worktree.branch, worktree.base_commit, worktree.contains)
+
+
+def _archived(order: OrderSnapshot, kept: api.Archive) -> NewEvent:
+    payload = WorktreeArchived(
+        attempt=kept.attempt, ref=kept.ref, head=kept.head, files=kept.files, sha256=kept.sha256
+    )
+    return order_event(EventType.WORKTREE_ARCHIVED, payload, order, kept.sha256 or kept.head or "")
+
+
+def _check_prepared(order_id: str, given: Order | None) -> None:
+    if given is not None and given.order_id != order_id:
+        raise BadRequest(f"order.order_id is {given.order_id}, not {order_id}")
 
 
 async def _is_there(path: str) -> bool:

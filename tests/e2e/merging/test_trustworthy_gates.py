@@ -1,5 +1,6 @@
 """Gates that cannot fail halt merges, a branch cannot weaken its gates, and people decide where asked."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from ironclaw_contracts.endpoints.ledger import EscalationsQuery
 from ironclaw_contracts.enums import OrderPhase, RunStatus, Service
 from ironclaw_contracts.errors import Conflict, NotFound
 from ironclaw_contracts.events import EventType
+from ironclaw_sandbox.secretscan import fingerprint
 from tests.support.fleet import FleetUnderTest
 from tests.support.git import git
 from tests.support.suites import GATES, PACKAGE, edit, events_of, only_order, open_theater, order_work
@@ -40,6 +42,19 @@ async def test_given_a_gate_that_passes_its_planted_bad_commit_when_work_is_read
         proven = idle_fleet.cli_json("gates", "prove", theater)
         assert {gate["state"] for gate in proven["gates"]} == {"alive"}
         assert "failed" in idle_fleet.cli("gates", "output", proven["gates"][-1]["output"])
+
+
+async def test_given_a_policy_that_lets_the_planted_secret_through_when_work_is_ready_then_merges_halt(
+    idle_fleet: FleetUnderTest, tmp_path: Path
+) -> None:
+    planted = "AKIA" + hashlib.sha256(b"a planted secret").hexdigest().upper()[:16]
+    weak = f"[secrets]\nallowed = ['{fingerprint(planted)}']\n"  # and no command at all
+    async with idle_fleet.client() as client, scripted_units(idle_fleet, edit):
+        theater = await open_theater(client, tmp_path, weak, PACKAGE)
+        run_id = await order_work(client, theater, {"notes.md": "a note\n"})
+        order = await only_order(client, run_id, OrderPhase.HELD)
+        assert "gate secret_scan is dead: it passed the planted bad work" in (order.hold or "")
+        assert git(tmp_path / theater, "rev-list", "--count", "main") == "1"
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,8 @@ async def test_given_no_other_service_when_each_endpoint_is_called_then_503_with
         api.REPLAY_RUN: b'{"profile": "p"}',
         api.PROMOTE_POLICY: b'{"version": 1}',
         api.ROLL_BACK_POLICY: b"{}",
+        api.PROMOTE_SKILL: b'{"proposal_id": "p"}',
+        api.ROLL_BACK_SKILL: b'{"proposal_id": "p"}',
         api.INTEGRATE: b'{"theater_id": "t", "order_id": "o"}',
     }
     async with site.gateway(), aiohttp.ClientSession() as session:

@@ -247,6 +247,8 @@ def test_given_the_worked_case_when_the_operator_goes_all_the_way_then_each_step
 
     undone = run(case, "rollback", "--proposal-id", "prompt-code_review")
     assert skill.read_text() == before and undone["report_kind"] == "rollback_artifact"
+    stands = run(case, "resume")
+    assert stands["stage"] == "promoted" and "prompt-code_review was rolled back" in stands["notes"][0]
     assert "is not promoted here" in run(case, "rollback", "--proposal-id", "prompt-code_review", code=1)
     for name in ("operator_review", "promotion_artifact", "workflow_resume", "evolution_report"):
         assert report(case, f"latest_{name}.json")
@@ -326,13 +328,14 @@ def test_given_direct_feedback_when_recorded_then_it_is_evidence_as_well(case: P
 
 
 def test_given_a_task_when_routed_then_the_start_of_the_session_is_kept(case: Path) -> None:
-    answer = run(case, "route", "--task", CASE["expect"]["route"]["task"], "--metadata", "channel=chat")
+    words = ("--metadata", "channel=chat", "by=ann", "--metadata", "via=desk")
+    answer = run(case, "route", "--task", CASE["expect"]["route"]["task"], *words)
     [event] = lines(case / "state" / "events.jsonl")
     assert event["event_type"] == "session_started"
     assert event["payload"] == {
         "session_id": answer["session_id"],
         "task": answer["task"],
-        "metadata": {"channel": "chat"},
+        "metadata": {"channel": "chat", "by": "ann", "via": "desk"},
         "selected_skill_ids": ["code_review", "schema_design"],
     }
 

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -178,10 +179,8 @@ def test_given_feedback_and_a_task_when_posted_then_both_are_kept(server: Server
     assert status == 200 and routed["selected_skills"][0]["score"] == 10.5
     events = lines(server.folder / "state" / "events.jsonl")
     assert [event["event_type"] for event in events] == ["feedback_recorded", "session_started"]
-    assert server.post("/v1/route", {"task": " "}) == (
-        400,
-        {"error": "task is required: give a non-blank string"},
-    )
+    for nothing in ({}, {"task": None}, {"task": " "}):
+        assert server.post("/v1/route", nothing) == (400, {"error": "task is required"})
 
 
 def test_given_one_bad_item_when_posted_then_the_whole_payload_is_refused_and_named(server: Server) -> None:
@@ -266,6 +265,30 @@ def test_given_a_state_directory_that_fails_when_a_client_retries_then_503_until
         away.rename(state)
         assert sending.result(timeout=60) == 200
     assert client.tries > 1 and len(server.stored()) == 2
+
+
+def test_given_more_calls_at_once_than_it_takes_when_one_more_comes_then_503_in_json_and_a_retry_succeeds(
+    shared: Server,
+) -> None:
+    begun = b"POST /v1/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{"
+    with ExitStack() as stack:
+        for _ in range(512):
+            held = stack.enter_context(socket.create_connection(("127.0.0.1", shared.port), timeout=10))
+            held.sendall(begun)
+        connection = http.client.HTTPConnection("127.0.0.1", shared.port, timeout=30)
+        stack.callback(connection.close)
+        deadline = time.monotonic() + 30
+        while True:
+            connection.request("POST", "/v1/route", b'{"task": "review"}')
+            answer = connection.getresponse()
+            said = json.loads(answer.read())
+            if answer.status == 503 or time.monotonic() > deadline:
+                break
+        assert answer.status == 503 and "again" in said["error"]
+        assert answer.getheader("content-type") == "application/json"
+        assert answer.getheader("retry-after") == "1"
+    client = FieldClient(f"http://127.0.0.1:{shared.port}")
+    assert client.send("/v1/route", {"task": "review"}) == 200
 
 
 @pytest.mark.trust
@@ -358,6 +381,19 @@ def test_given_bytes_that_are_no_request_when_sent_then_the_server_goes_on(share
             connection.shutdown(socket.SHUT_WR)
             assert b" 500 " not in connection.recv(4096)
     assert shared.call("GET", "/health") == (200, {"status": "ok"})
+
+
+def test_given_a_sender_who_hangs_up_within_the_body_when_served_then_it_is_no_fault_of_ours(
+    folder: Path,
+) -> None:
+    server = Server(folder)
+    server.start()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(b"POST /v1/ingest HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{")
+    assert server.call("GET", "/health")[0] == 200
+    server.stop()
+    log = (folder / "serve.log").read_text()
+    assert "Traceback" not in log and "failed" not in log and server.stored() == []
 
 
 @ANY_EXAMPLE

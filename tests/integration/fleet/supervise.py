@@ -1,6 +1,7 @@
 """A supervisor in a process of its own, for tests that take its rights away or kill it.
 
-Arguments: a state directory, and what to run: `postgres`, or `family` (a child with a child of its own).
+Arguments: a state directory, and what to run: `postgres`, `family` (a child with a child of its own), or
+`forks` (a child of the fork server).
 Prints one line of JSON when all is ready, then waits to be ended.
 """
 
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
+from ironclaw_fleet.forking import ForkServer
 from ironclaw_fleet.ports import free_port
 from ironclaw_fleet.process import ProcessSpec
 from ironclaw_fleet.statedir import StateDirectory
@@ -26,6 +28,26 @@ async def main(state: StateDirectory, what: str) -> None:
         await asyncio.to_thread(server.prepare)
         supervisor.add(server.spec())
         said["url"] = server.url("postgres")
+    elif what == "forks":
+        server = ForkServer((), {"PYTHONUNBUFFERED": "1"}, state.logs / "forkserver.log")
+        supervisor.add(server.spec())
+        log = state.logs / "forked.log"
+
+        async def serves() -> bool:
+            return "Serving" in log.read_text()
+
+        argv = [sys.executable, "-m", "http.server", str(free_port())]
+        supervisor.add(
+            ProcessSpec(
+                name="forked",
+                argv=argv,
+                env={},
+                log_path=log,
+                ready=serves,
+                depends_on=("forkserver",),
+                start=server.start,
+            )
+        )
     else:
         grandchild = state.run / "grandchild"
 
@@ -44,7 +66,7 @@ async def main(state: StateDirectory, what: str) -> None:
     await supervisor.wait_ready()
     if what == "family":
         said["grandchild"] = int((state.run / "grandchild").read_text())
-    said["child"] = supervisor.states()[0].pid
+    said["child"] = supervisor.states()[-1].pid
     ending = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
     sys.stdout.write(json.dumps(said) + "\n")

@@ -168,6 +168,13 @@ def test_given_a_virtual_environment_when_something_is_installed_then_the_tools_
     names.add(fingerprint(tools, "pytest", "landlock"))
     names.add(fingerprint(tools, "pytest", "bubblewrap"))
     assert len(names) == 4
+    # What runs by way of another program counts too.
+    through = {fingerprint(tools, "make", "landlock")}
+    (venv / "bin/pytest").write_text("#!/bin/sh\nexit 0\n")
+    through.add(fingerprint(tools, "make", "landlock"))
+    (venv / "bin/broken").symlink_to("nowhere")
+    through.add(fingerprint(tools, "make", "landlock"))
+    assert len(through) == 3
     assert tools.search_path == (str(venv / "bin"),)
 
 

@@ -3,8 +3,10 @@
 import json
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
+from appleseed_evolution.openclaw.importing import openclaw_import
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import learning
@@ -12,6 +14,7 @@ from ironclaw_contracts.endpoints.ledger import EventsQuery
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import Event, EventType
 from tests.integration.learning.test_policy import TYPE, chat
+from tests.support.appleseed import NOW, appleseed, make_workspace, sample
 from tests.support.fleet import FleetUnderTest
 
 INGEST, FEEDBACK, ROUTE = learning.INGEST_EVENTS.path, learning.GIVE_FEEDBACK.path, learning.ROUTE_TASK.path
@@ -79,6 +82,35 @@ async def test_given_sessions_from_outside_when_projected_then_each_is_in_the_le
         assert found["of-a-run"].payload["orders"][0]["order_id"] == view.orders[0].order_id
         after = (await client.call(api.GET_POLICY)).figures[TYPE]["good"]
         assert after.corrected == before.corrected + 1
+
+
+async def test_given_records_whose_ids_and_texts_are_odd_when_brought_then_none_holds_up_the_rest(
+    taught: FleetUnderTest, tmp_path: Path
+) -> None:
+    """A bundle brings ids of its own, and other writers put null where we put none."""
+    config = taught.state.path / "appleseed" / "appleseed.toml"
+    odd = {"surrogate": "\ud800", "nul": "a\x00b", "long": "x" * 5_000}
+    for name, projection_id in odd.items():
+        artifact = sample("openclaw_sessions/sample_session.json")
+        artifact["session"]["session_id"], artifact["source"] = name, "\x00\ud800\n"
+        (elsewhere := tmp_path / name).mkdir()
+        imported = openclaw_import(make_workspace(elsewhere), json.dumps(artifact).encode(), now=NOW)
+        bundle = imported["handoff_bundle"]
+        bundle["projected_feedback"][0]["projection_id"] = projection_id
+        given = json.dumps(bundle).encode()
+        appleseed("openclaw-import", "--config", str(config), cwd=tmp_path, given=given)
+    ledger = config.parent / "state" / "projected_feedback.jsonl"
+    line = json.loads(ledger.read_text().splitlines()[-1])
+    line["projection_id"], line["feedback"]["session_id"] = "of another writer", "null"
+    line["feedback"]["comment"] = None
+    with ledger.open("a") as file:
+        file.write(f"{json.dumps(line)}\n{{}}\n")
+    async with taught.client() as client:
+        for _ in range(2):
+            await client.call(api.LEARN_TICK)
+        events = await recorded(client, *odd, "null")
+    assert [event.payload["detail"]["session_id"] for event in events] == [*odd, "null"]
+    assert {event.payload["verdict"] for event in events} == {"reject"}
 
 
 def test_given_the_contracts_cases_when_run_against_the_fleet_then_all_pass(taught: FleetUnderTest) -> None:

@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from ironclaw_chassis.client import ServiceClient
+from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.artifacts import Constraints
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import learning
 from ironclaw_contracts.endpoints.ledger import EventsQuery
 from ironclaw_contracts.enums import RunStatus, Service
 from ironclaw_contracts.errors import BadRequest, Conflict, Forbidden, NotFound
-from ironclaw_contracts.events import EventType
+from ironclaw_contracts.events import EventType, new_event
+from ironclaw_contracts.payloads import PolicyUpdated
 from ironclaw_contracts.policy import FollowUp
 from ironclaw_contracts.snapshots import RunView
 from tests.integration.learning.conftest import SLOW
@@ -53,6 +55,7 @@ async def test_given_a_profile_that_fails_when_another_is_tried_then_it_is_propo
         assert "version 1: in force" in taught.cli("policy", "promote", "1")
         with pytest.raises(Conflict):
             await client.call(api.PROMOTE_POLICY, api.PromotionRequest(1))
+        assert "no proposal waits" in taught.cli("policy", "promote", code=1)
 
         drawn = [await chat(client) for _ in range(30)]
         found = [order.routing for view in drawn for order in view.orders if order.routing is not None]
@@ -95,17 +98,36 @@ async def test_given_a_profile_that_fails_when_another_is_tried_then_it_is_propo
             again = await client.call(api.GET_POLICY)
             assert again.version == 1 and again.proposal is not None
             assert again.proposal.evaluation.readiness == "ready_for_promotion"
-        back = await client.call(api.PROMOTE_POLICY, api.PromotionRequest(again.proposal.version))
-        assert back.version == again.proposal.version
+        assert taught.cli_json("policy", "promote")["version"] == again.proposal.version
         assert (await client.call(api.ROLL_BACK_POLICY, api.RollbackRequest())).version == 1
 
 
 async def _planned_under(client: ServiceClient, run_id: str, version: int) -> bool | None:
-    return (await client.call(api.GET_RUN, run_id=run_id)).run.policy_version == version or None
+    run = (await client.call(api.GET_RUN, run_id=run_id)).run
+    return (run.plan is not None and run.policy_version == version) or None
 
 
 async def _in_force(client: ServiceClient, version: int) -> bool | None:
     return (await client.call(api.GET_POLICY)).version == version or None
+
+
+async def test_given_a_step_whose_author_died_before_telling_when_learning_looks_then_open_runs_are_told_once(
+    taught: FleetUnderTest,
+) -> None:
+    async with taught.client() as client, taught.as_service(Service.LEARNING) as dying:
+        slow = api.ChatRequest(message=SLOW, mode="async", playbook="draft", profile="good")
+        run_id = (await client.call(api.CHAT, slow)).run_id
+        before = (await client.call(api.GET_POLICY)).version
+        await until(lambda: _planned_under(client, run_id, before), 30, "the plan")
+        step = PolicyUpdated(action="promoted", version=77, replaces=before, by="ann", reason="x")
+        await LedgerClient(dying).append(new_event(EventType.POLICY_UPDATED, step))
+        told = (await ended(client, run_id)).run
+        assert told.policy_version == 77
+        await client.call(api.LEARN_TICK)
+        query = EventsQuery(run_id=run_id, type=EventType.RUN_UPDATED)
+        updates = (await client.call(api.LIST_EVENTS, query=query)).events
+        assert [u.payload["policy_version"] for u in updates if u.payload["note"]] == [77]
+        assert (await client.call(api.ROLL_BACK_POLICY, api.RollbackRequest())).version == before
 
 
 async def test_given_the_ledger_when_the_policy_is_derived_again_at_any_seq_then_it_is_the_same_bytes(

@@ -17,6 +17,7 @@ from ironclaw_contracts.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER
 from ironclaw_fleet.embedded.roles import DATABASE
 from tests.integration.openclawdbot.conftest import Outside
 from tests.support.fleet import FleetUnderTest
+from tests.support.waiting import until
 
 MILESTONES, DEMAND = openclawdbot.INGEST_MILESTONE.path, openclawdbot.INGEST_DEMAND.path
 CAPTURED = json.loads(
@@ -250,6 +251,25 @@ async def test_given_a_browser_when_it_reads_then_any_origin_may_and_what_did_no
     assert "access-control-allow-origin" not in inside.headers
     clusters = (await outside.get(unchanged)).body["clusters"]
     assert {engine["id"] for engine in clusters[0]["engines"]} == {service.value for service in ALL}
+
+
+async def test_given_a_theater_with_policies_when_control_is_read_then_it_shows_what_really_runs(
+    fleet: FleetUnderTest, outside: Outside, tmp_path: Path
+) -> None:
+    rules = tmp_path / ".ironclaw"
+    rules.mkdir()
+    (rules / "policy.toml").write_text('[commands]\nallow = ["make"]\nnetwork = true\n')
+    (rules / "gates.toml").write_text("[merge]\nrequire_approval = true\n")
+    theater = f"control-{new_id().lower()}"
+    fleet.cli("theater", "add", theater, str(tmp_path), "--import-files")
+
+    async def shown() -> dict[str, Any] | None:
+        clusters = (await outside.get(openclawdbot.CONTROL.path)).body["clusters"]
+        return next((c for c in clusters if c["id"] == f"theater-{theater}"), None)
+
+    [engine] = (await until(shown, 15, "the theater"))["engines"]
+    assert engine["name"] == "executor_default" and engine["allowedSkills"] == ["make"]
+    assert (engine["networkMode"], engine["approvalClass"]) == ("allowlisted", "approval-gated")
 
 
 async def test_given_a_follower_when_it_comes_back_with_the_last_id_then_it_misses_nothing(

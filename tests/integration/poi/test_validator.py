@@ -45,6 +45,10 @@ async def test_given_an_intent_when_announced_then_the_receipt_holds_and_a_repea
     made = msgspec.json.decode(first[1], type=Receipt)
     assert (made.ack.status, made.ack.validation_notes) == ("accepted", [])
     assert made.mcp_response.request_id == message["mcp_request"]["request_id"]
+    anew = {n: v for n, v in message.items() if n != "envelope_signature"} | {"mcp_request": node.request()}
+    again = await node.announce(anew)
+    assert (again.ack, again.validator_signature) == (made.ack, made.validator_signature)
+    assert again.mcp_response.request_id == anew["mcp_request"]["request_id"]
     async with fleet.client() as client:
         validator = await client.call(api.GET_VALIDATOR)
         assert fault_of_receipt(made, validator.validator_id) is None
@@ -68,6 +72,9 @@ async def test_given_versions_of_an_intent_when_linked_or_forked_then_only_the_c
         {k: v for k, v in third.items() if k != "previous_intent_hash"},
     ):
         assert (await node.announce(node.announcement(wrong))).ack.status == "rejected"
+    other = await registered(fleet, session)
+    taken = await other.announce(other.announcement(third | {"node_id": other.node_id}))
+    assert (taken.ack.status, taken.ack.validation_notes) == ("rejected", ["the intent is another node's"])
     tampered = await node.announce(node.announcement(first | {"objective": "other"}))
     assert tampered.ack.status == "rejected" and "another hash" in tampered.ack.validation_notes[0]
     async with fleet.client() as client:

@@ -44,8 +44,8 @@ class Orders:
             raise NotFound(order_id)
         return OrderView(self.known[order_id], None)
 
-    async def append(self, event: NewEvent) -> None:
-        self.told.append(event)
+    async def append_all(self, events: list[NewEvent]) -> None:
+        self.told.extend(events)
 
 
 @pytest.fixture

@@ -76,6 +76,13 @@ def test_given_confidence_at_the_threshold_when_judged_then_rounding_does_not_de
     assert (judged.status, judged.readiness, judged.risk_level) == ("rejected", "blocked", "high")
 
 
+def test_given_scores_at_the_thresholds_when_proposing_then_rounding_does_not_decide() -> None:
+    steps = ("a", "b")
+    below, above = 0.6 - 1e-12, 0.75 - 1e-12
+    assert proposed([failed(f"s-{n}", score=below) for n in range(3)]) == {}
+    assert proposed([failed(f"s-{n}", score=above, steps=steps) for n in range(3)]).keys() == {"workflow-1"}
+
+
 def test_given_more_than_enough_evidence_when_judged_then_the_risk_is_low() -> None:
     _, judged = proposed([failed(f"s-{n}") for n in range(3)])["prompt-review"]
     assert judged.risk_level == "low" and judged.reasons and judged.operator_actions

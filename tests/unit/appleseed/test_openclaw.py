@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from appleseed_evolution.contract import STATUSES, envelope_to_json
+from appleseed_evolution.intake import ingest
 from appleseed_evolution.openclaw.adapting import adapt
 from appleseed_evolution.openclaw.artifact import parse_artifact
 from appleseed_evolution.openclaw.importing import openclaw_import
@@ -180,6 +181,11 @@ def _other_version(bundle: dict[str, Any]) -> None:
     bundle["schema_version"] = "1.1"
 
 
+def _two_with_one_id(bundle: dict[str, Any]) -> None:
+    started, feedback = bundle["adapted_envelopes"]
+    bundle["adapted_envelopes"].insert(1, started | {"envelope_id": feedback["envelope_id"]})
+
+
 def _shared_projection_id(bundle: dict[str, Any]) -> None:
     twin = copy.deepcopy(bundle["adapted_envelopes"][1])
     twin["envelope_id"] = "twin"
@@ -202,6 +208,7 @@ def _shared_projection_id(bundle: dict[str, Any]) -> None:
         (_no_id, "lacks its envelope_id"),
         (_no_handoff, "handoff must be a JSON object"),
         (_other_version, "schema_version"),
+        (_two_with_one_id, "adapted_envelopes[2].envelope_id"),
         (_shared_projection_id, "projection_id"),
     ],
 )
@@ -216,6 +223,22 @@ def test_given_a_bundle_that_does_not_hold_together_when_replayed_then_nothing_i
         imported(workspace, bundle)
     assert said in caught.value.message
     assert not lines(workspace.state.envelopes.path) and not workspace.state.reports.exists()
+
+
+def test_given_a_bundle_whose_envelope_is_another_one_in_the_ledger_when_replayed_then_nothing_is_written(
+    tmp_path: Path,
+) -> None:
+    bundle = bundle_of(tmp_path / "from")
+    (tmp_path / "to").mkdir()
+    workspace = make_workspace(tmp_path / "to")
+    started, feedback = bundle["adapted_envelopes"]
+    stored = started | {"envelope_id": feedback["envelope_id"]}
+    ingest(workspace, json.dumps(stored).encode(), now=NOW, new_id=lambda: "no id is missing")
+    for left in ([started, feedback], [started]):
+        with pytest.raises(BadRequest, match=r"another envelope|says what envelope"):
+            imported(workspace, bundle | {"adapted_envelopes": left})
+    assert lines(workspace.state.envelopes.path) == [stored]
+    assert not lines(workspace.state.projected_feedback.path) and not workspace.state.reports.exists()
 
 
 def test_given_records_of_an_envelope_that_only_the_ledger_has_when_replayed_then_they_are_taken(

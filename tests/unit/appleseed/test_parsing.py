@@ -90,6 +90,8 @@ def test_given_unknown_members_when_parsed_then_they_are_kept_where_they_were() 
         ({"contract_name": "other"}, "contract_name must be"),
         ({"occurred_at": "yesterday"}, "occurred_at"),
         ({"occurred_at": "2026-03-13T18:22:39"}, "occurred_at"),
+        ({"occurred_at": "2026-03-13"}, "occurred_at"),
+        ({"occurred_at": "2026-03-13 18:22:39+00:00"}, "occurred_at"),
         ({"occurred_at": 1_700_000_000}, "occurred_at"),
         ({"steps": "one"}, "steps must be a list of strings"),
         ({"steps": [1]}, "steps must be a list of strings"),
@@ -103,6 +105,21 @@ def test_given_a_wrong_member_when_parsed_then_the_item_and_the_member_are_named
     assert said in refused(feedback_event("s", **change))
     message = refused({"events": [feedback_event("ok"), feedback_event("s", **change)]})
     assert "[1]" in message and said.split(maxsplit=1)[0] in message
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-03-13T18:22:39Z",
+        "2026-03-13T18:22+01:00",
+        "2026-03-13T18:22:39.123456789Z",
+        "2026-03-13T18:22:39,5+0100",
+        "20260313T182239-05",
+    ],
+)
+def test_given_any_iso_8601_instant_with_a_zone_when_parsed_then_it_is_kept_as_it_came(text: str) -> None:
+    [found] = parsed(feedback_event("s", occurred_at=text))
+    assert found["event"]["occurred_at"] == text
 
 
 @pytest.mark.parametrize(

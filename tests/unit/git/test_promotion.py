@@ -1,6 +1,9 @@
 """Moving the mainline: one winner, and a user's checkout that follows only when clean."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from ironclaw_git import (
     Repository,
     StaleRef,
     add_worktree,
+    catch_up,
     commit_all,
     merge,
     promote,
@@ -134,3 +138,81 @@ async def test_given_a_promotion_under_way_when_the_checkout_moved_then_the_lose
     with pytest.raises(StaleRef):
         await promote(users, head, base)
     assert not (checkout / "new").exists()
+
+
+_KILLED = """
+import asyncio, os, pathlib, signal, sys, time
+from ironclaw_git import Repository, interrupted, promote, promotion
+checkout, new, old, point = sys.argv[1:]
+
+def die(*_, **__):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def half(layout, *words, **_):
+    # As a git that was killed while it wrote files leaves them: one cut short, one gone, the index locked.
+    pathlib.Path(checkout, "new").write_text("the new f")
+    pathlib.Path(checkout, "README.md").unlink()
+    lock = pathlib.Path(checkout, ".git", "index.lock")
+    lock.touch()
+    os.utime(lock, (time.time() - 120,) * 2)
+    die()
+
+if point == "before the mainline moved":
+    promotion.swap_ref = die
+elif point == "before the files moved":
+    promotion.follow = die
+elif point == "half of the files moved":
+    interrupted.git = half
+else:
+    promotion.forget = die
+async def main():
+    await promote(await Repository.open(pathlib.Path(checkout)), new, old)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.trust
+@pytest.mark.parametrize(
+    "point",
+    [
+        "before the mainline moved",
+        "before the files moved",
+        "half of the files moved",
+        "before the note went",
+    ],
+)
+async def test_given_a_promotion_that_is_killed_when_gone_on_with_then_the_checkout_is_whole_and_nothing_is_lost(
+    users: Repository, checkout: Path, tmp_path: Path, unit: Person, raw_git: RawGit, point: str
+) -> None:
+    base, head = await order(users, tmp_path, unit, {"README.md": "two\n", "new": "the new file\n"})
+    (checkout / "untracked").write_text("the user's")
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(checkout), head, base, point], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    moved = point != "before the mainline moved"
+    assert await users.mainline_head() == (head if moved else base)
+    await catch_up(users)
+    assert raw_git(checkout, "status", "--porcelain") == "?? untracked"
+    assert (checkout / "README.md").read_text() == ("two\n" if moved else "one\n")
+    if not moved:
+        await promote(users, head, base)
+    assert (checkout / "new").read_text() == "the new file\n"
+    assert (checkout / "untracked").read_text() == "the user's"
+    assert not list((checkout / ".git").glob("ironclaw.promotion*"))
+
+
+async def test_given_a_promotion_that_is_killed_when_the_user_wrote_the_same_file_then_it_is_kept_and_named(
+    users: Repository, checkout: Path, tmp_path: Path, unit: Person, raw_git: RawGit
+) -> None:
+    base, head = await order(users, tmp_path, unit, {"README.md": "two\n", "new": "n"})
+    words = [sys.executable, "-c", _KILLED, str(checkout), head, base, "before the files moved"]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    (checkout / "README.md").write_text("the user's own\n")
+    with pytest.raises(DirtyCheckout, match="move the files away") as caught:
+        await catch_up(users)
+    assert caught.value.paths == ("README.md",)
+    assert (checkout / "README.md").read_text() == "the user's own\n"
+    (checkout / "README.md").rename(checkout / "mine.md")
+    await catch_up(users)
+    assert (checkout / "README.md").read_text() == "two\n" and (checkout / "new").read_text() == "n"
+    assert raw_git(checkout, "status", "--porcelain") == "?? mine.md"

@@ -20,7 +20,9 @@ from ironclaw_git import (
     UnsafePath,
     contains_all,
 )
-from ironclaw_git.objects import encode_commit, encode_pack, encode_tree, object_id, parse_tree
+from ironclaw_git.native import opened
+from ironclaw_git.objects import encode_commit, encode_tree, object_id, parse_tree
+from ironclaw_git.odb import write
 
 from .conftest import AddOrder, RawGit
 
@@ -225,10 +227,11 @@ async def test_given_our_own_pack_when_stored_then_git_finds_the_same_objects(
     assert encode_tree(reversed(parse_tree(raw))) == raw
     tree = encode_tree(parse_tree(raw)[:1]) * 1
     big = b"x" * 70_000
-    commit = encode_commit(object_id("tree", tree), head, "Aside", Person("A", "b"))
-    await repo.git(
-        "unpack-objects", "-q", input=encode_pack([("tree", tree), ("commit", commit), ("blob", big)])
-    )
+    person = Person("A", "b")
+    commit = encode_commit(object_id("tree", tree), (head,), b"Aside\n", person, person, 0)
+    with opened(repo.git_dir) as repository:
+        for kind, data in (("tree", tree), ("commit", commit), ("blob", big)):
+            assert write(repository, kind, data) == object_id(kind, data)
     assert raw_git(repo.git_dir, "cat-file", "-s", object_id("blob", big)) == "70000"
     assert raw_git(repo.git_dir, "rev-parse", f"{object_id('commit', commit)}^") == head
     assert "error" not in raw_git(repo.git_dir, "fsck", "--strict")

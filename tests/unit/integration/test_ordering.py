@@ -58,6 +58,11 @@ def test_given_orders_when_sorted_then_the_oldest_is_first_and_held_ones_are_las
     assert names(in_order([order("new", 5), held, order("old", 1)])) == ["old", "new", "held"]
 
 
+def test_given_a_turn_of_the_held_when_sorted_then_they_are_first_whatever_else_came_in() -> None:
+    held, older = (order(name, at, phase=OrderPhase.HELD) for name, at in (("held", 9), ("older", 3)))
+    assert names(in_order([order("new", 5), held, older], held_first=True)) == ["older", "held", "new"]
+
+
 def test_given_priorities_when_sorted_then_a_point_is_worth_a_minute_of_waiting_and_no_more() -> None:
     urgent, patient = order("urgent", 10, priority=5), order("patient", 4)
     assert names(in_order([urgent, patient])) == ["patient", "urgent"]

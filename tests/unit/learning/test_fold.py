@@ -134,3 +134,26 @@ def test_given_a_correction_when_folded_then_the_success_is_taken_back(fleet: Si
     )
     assert (memory.reward, memory.reward_inverse, memory.n) == (0, 0, 1)
     assert cell(fleet).corrected == 1 and figures(cell(fleet)).success_rate == 0
+
+
+def test_given_corrections_of_an_earlier_versions_work_when_folded_then_the_one_in_force_is_not_blamed(
+    fleet: SimulatedFleet,
+) -> None:
+    """Else a new policy could be demoted for what the one before it had done."""
+    put = p.PolicyUpdated(action="promoted", version=2, by="ann", reason="x")
+    fleet.append(E.POLICY_UPDATED, put)
+    routing = Routing(policy_version=2, basis="policy", reason="x", propensity=0.5)
+    begin(fleet, routing=routing)
+    fleet.append(*MERGED, "o")
+    live = fleet.learned.tasks["draft"].live
+
+    def correct(version: int | None) -> float:
+        charged = Charged(
+            order_id="o", task_type="draft", profile="quick", propensity=0.5, policy_version=version
+        )
+        said = p.FeedbackRecorded(verdict="reject", origin="person", by="a", orders=[charged])
+        fleet.append(E.FEEDBACK_RECORDED, said)
+        return live.reward
+
+    assert live.reward == 1
+    assert (correct(1), correct(None), correct(2)) == (1, 1, 0)

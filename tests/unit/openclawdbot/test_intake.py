@@ -174,7 +174,19 @@ def test_given_a_feed_when_summed_up_then_lanes_risks_and_nodes_follow() -> None
 
 @pytest.mark.parametrize(
     ("given", "limit"),
-    [(None, 20), ("", 20), ("x", 20), ("0", 1), ("-5", 1), ("51", 50), ("7.9", 7), ("1e9", 50), ("inf", 20)],
+    [
+        (None, 20),
+        ("", 20),
+        ("x", 20),
+        ("0", 1),
+        ("-5", 1),
+        ("51", 50),
+        ("7.9", 7),
+        ("1e9", 50),
+        ("inf", 20),
+        ("1_0", 20),
+        ("٣", 20),
+    ],
 )
 def test_given_a_limit_when_clamped_then_it_lies_in_the_contracts_bounds(
     given: str | None, limit: int
@@ -194,6 +206,9 @@ def test_given_one_source_that_floods_when_limited_then_the_others_are_not() -> 
         ("2026-02-28T12:34:56.000Z", True),
         ("2026-02-28T12:34:56+02:00", True),
         ("2026-02-28T12:34Z", True),
+        ("2026-02-28t12:34:56z", True),
+        (" 2026-02-28T12:34:56Z\n", True),
+        ("\x1c2026-02-28T12:34:56Z", False),
         ("2026-02-28", False),
         ("2026-02-28 12:34:56Z", False),
         ("2026-02-28T12:34:56", False),

@@ -32,6 +32,8 @@ from ironclaw_openclawdbot.proof.rules import (
     judge_heartbeat,
     moved,
 )
+from ironclaw_openclawdbot.proof.showing import liveness
+from ironclaw_openclawdbot.proof.store import Standing
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).resolve().parents[2] / "vectors" / "poi" / "poi.json").read_text()
@@ -48,7 +50,7 @@ def private(name: str) -> Ed25519PrivateKey:
 
 def node(role: str = "Planner", reputation: float = 0.5, retired_at: datetime | None = None) -> Node:
     key, owner = (PLANNER, FIRST["intent"]) if role == "Planner" else (WORKER, BEAT["heartbeat"])
-    return Node(owner["node_id"], role, reputation, [NodeKey("v1", key["did_key"], retired_at)])
+    return Node(owner["node_id"], role, reputation, keys=[NodeKey("v1", key["did_key"], retired_at)])
 
 
 def announced(envelope: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -243,8 +245,35 @@ def test_given_an_announcement_with_a_wrong_field_when_read_then_it_is_named(
     assert str(found.value).startswith(field)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("status", "dead"),
+        ("load", {"cpu": 1.1, "mem": 0, "pending_jobs": 0}),
+        ("uptime_seconds", -1),
+        ("campaign_refs", "one"),
+        ("campaign_refs", [1]),
+        ("mcp_connection", "there"),
+        ("metadata", []),
+        ("active_intents", None),
+    ],
+)
+def test_given_a_heartbeat_with_a_wrong_field_when_read_then_it_is_named(name: str, value: object) -> None:
+    with pytest.raises(BadMessage) as found:
+        read_heartbeat(BEAT | {"heartbeat": BEAT["heartbeat"] | {name: value}})
+    assert str(found.value).startswith(f"heartbeat.{name}")
+
+
+@pytest.mark.parametrize("status", ["online", "busy", "offline"])
+def test_given_a_node_past_its_ttl_when_shown_then_it_is_unknown_whatever_it_said_last(status: str) -> None:
+    standing = Standing("n", "Worker", "", 0.5, True, status, 1, NOW)
+    assert liveness(standing, NOW + timedelta(seconds=90), 30) == status
+    assert liveness(standing, NOW + timedelta(seconds=90.1), 30) == "unknown"
+
+
 def test_given_an_intent_when_announced_again_changed_or_out_of_order_then_links_and_hashes_decide() -> None:
-    first = Version(1, intent_hash(FIRST["intent"]), "accepted")
+    owner = node().node_id
+    first = Version(1, intent_hash(FIRST["intent"]), "accepted", owner)
     assert judge(FIRST) == Verdict("accepted", ["envelope metadata unsigned"])
     assert judge(FIRST, [first]).repeated
     tampered = judge(announced(FIRST, objective="another"), [first])
@@ -257,8 +286,20 @@ def test_given_an_intent_when_announced_again_changed_or_out_of_order_then_links
         ([], announced(FIRST, previous_intent_hash="0" * 64)),
     ):
         assert judge(envelope, stored).status == "rejected"
-    fork = Version(2, "f" * 64, "accepted")
+    fork = Version(2, "f" * 64, "accepted", owner)
     assert judge(SECOND, [first, fork]).outcome == "tampered"
+
+
+def test_given_an_intent_of_another_node_when_changed_then_only_a_replica_of_ours_may() -> None:
+    ours, theirs = (
+        Version(1, intent_hash(FIRST["intent"]), "accepted", "another", ours=ours) for ours in (True, False)
+    )
+    replica = msgspec.structs.replace(node(), ours=True)
+    assert judge(SECOND, [ours], by=replica).status == "accepted"
+    for stored, by in ((ours, node()), (theirs, replica), (theirs, node())):
+        assert judge(SECOND, [stored], by=by) == Verdict(
+            "rejected", ["the intent is another node's"], "rejected"
+        )
 
 
 def test_given_senders_of_all_kinds_when_judged_then_only_a_registered_planner_in_good_standing_passes() -> (
@@ -266,7 +307,7 @@ def test_given_senders_of_all_kinds_when_judged_then_only_a_registered_planner_i
 ):
     unknown = judge_announcement(read_announcement(FIRST), None, [], NOW)
     assert unknown.notes == ["the node is not registered"]
-    as_worker = Node(FIRST["intent"]["node_id"], "Worker", 0.5, node().keys)
+    as_worker = Node(FIRST["intent"]["node_id"], "Worker", 0.5, keys=node().keys)
     assert judge(FIRST, by=as_worker).notes == ["only a Planner may announce an intent"]
     assert judge(FIRST, by=node(reputation=0.29)).status == "needs_review"
     assert judge(FIRST, by=node(reputation=0.09)).status == "rejected"
@@ -293,7 +334,7 @@ def beat(seq: int, last: int | None, same: bool = False, **changes: Any) -> Verd
     made["signature"]["signature_blob"] = sign(private("worker"), made["heartbeat"])
     message = read_heartbeat(made)
     known = {
-        a.intent_id: [Version(a.intent_version, a.intent_hash, "accepted")]
+        a.intent_id: [Version(a.intent_version, a.intent_hash, "accepted", node().node_id)]
         for a in message.active_intents[:1]
     }
     if "active_intents" in changes:

@@ -15,7 +15,8 @@ from appleseed_evolution.jsontext import JsonObject
 from appleseed_evolution.workspace import Workspace
 
 Flag = Annotated[bool, Parameter(negative="")]
-Several = Annotated[list[str] | None, Parameter(negative="")]
+Several = Annotated[list[str] | None, Parameter(negative="", consume_multiple=True)]
+"""Several values: after one flag, or each after a flag of its own."""
 
 
 class BadUsage(Exception):

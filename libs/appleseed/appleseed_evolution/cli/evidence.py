@@ -118,7 +118,7 @@ def openclaw_import(*, file: Path | None = None, place: Place = PLACE) -> None:
 
 def report(
     *,
-    file: Annotated[list[Path] | None, Parameter(negative="")] = None,
+    file: Annotated[list[Path] | None, Parameter(negative="", consume_multiple=True)] = None,
     session_id: str | None = None,
     shown: Shown = SHOWN,
     place: Place = PLACE,

@@ -40,7 +40,7 @@ def read_projections(
     """Yield the projected feedback records. A line that holds none is told in the state's notices."""
     for line in state.objects(state.projected_feedback, until_offset):
         try:
-            yield _projection(line)
+            yield read_projection(line)
         except (msgspec.ValidationError, BadRequest) as error:
             state.notice(f"projected_feedback.jsonl: a record was passed over: {error}")
 
@@ -61,7 +61,10 @@ def _direct_feedback(state: StateDirectory, line: JsonObject) -> Feedback | None
         return None
 
 
-def _projection(line: JsonObject) -> ProjectedFeedbackRecord:
-    """Return a record; its feedback is read as any other: other writers put null where we put none."""
+def read_projection(line: JsonObject) -> ProjectedFeedbackRecord:
+    """Return a record of the ledger. Raises `msgspec.ValidationError` or `BadRequest` for what is none.
+
+    Its feedback is read as any other: other writers put null where we put none.
+    """
     feedback = parse_feedback(line.get("feedback"))
     return msgspec.convert({**line, "feedback": to_json(feedback)}, ProjectedFeedbackRecord)

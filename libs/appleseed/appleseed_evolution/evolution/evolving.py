@@ -119,7 +119,7 @@ def enter_stage(
     now: datetime,
     promotion: LastPromotion | None = None,
 ) -> None:
-    """Write the workflow's next state: into the history first. For whoever holds the lock."""
+    """Write the workflow's next state. For whoever holds the lock."""
     state = workspace.state
     entered = next_state(
         workflow_state(workspace),
@@ -139,8 +139,14 @@ def enter_stage(
         now=now,
         promotion=promotion,
     )
-    state.workflow_history.append([to_json(entered)])
-    write_atomically(state.workflow_state, to_document(to_json(entered)).encode())
+    write_state(workspace, entered)
+
+
+def write_state(workspace: Workspace, entered: WorkflowState) -> None:
+    """Write a workflow state: into the history first. For whoever holds the lock."""
+    value = to_json(entered)
+    workspace.state.workflow_history.append([value])
+    write_atomically(workspace.state.workflow_state, to_document(value).encode())
 
 
 def _evidence(workspace: Workspace) -> Evidence:

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from appleseed_evolution.config import Runtime
-from appleseed_evolution.evolution.proposals import Proposal
+from appleseed_evolution.evolution.proposals import ROUNDING, Proposal
 
 GATE_ID = "appleseed_local_governance_v1"
 
@@ -17,7 +17,6 @@ RiskLevel = Literal["low", "medium", "high"]
 Mode = Literal["automatic", "manual_review_only"]
 
 _NEAR = 0.1
-_ROUNDING = 1e-9  # 0.35 + 0.15 * 2 meets 0.65
 
 
 class GatePolicy(Struct, frozen=True, kw_only=True):
@@ -86,7 +85,7 @@ def evaluate(proposal: Proposal, policy: GatePolicy) -> Evaluation:
         )
     is_close = (
         proposal.evidence_count == policy.min_evidence
-        or abs(proposal.confidence - policy.approval_threshold) <= _NEAR + _ROUNDING
+        or abs(proposal.confidence - policy.approval_threshold) <= _NEAR + ROUNDING
     )
     quoted = shlex.quote(proposal.proposal_id)
     return Evaluation(
@@ -135,7 +134,7 @@ def _shortfalls(proposal: Proposal, policy: GatePolicy) -> tuple[str, ...]:
         found.append(
             f"{proposal.evidence_count} sessions are fewer than the minimum of {policy.min_evidence}"
         )
-    if proposal.confidence < policy.approval_threshold - _ROUNDING:
+    if proposal.confidence < policy.approval_threshold - ROUNDING:
         found.append(
             f"confidence {proposal.confidence} is below the threshold of {policy.approval_threshold}"
         )

@@ -12,13 +12,14 @@ from appleseed_evolution.evolution.evolving import (
     open_report,
     preview_of,
     workflow_state,
+    write_state,
 )
 from appleseed_evolution.evolution.gate import Evaluation
 from appleseed_evolution.evolution.preview import Preview, unified_diff
 from appleseed_evolution.evolution.promotion import Selection, check_report, select
 from appleseed_evolution.evolution.report import GatedProposal, build_report
 from appleseed_evolution.evolution.review import labels
-from appleseed_evolution.evolution.workflow import LastPromotion
+from appleseed_evolution.evolution.workflow import LastPromotion, rolled_back
 from appleseed_evolution.jsontext import JsonObject
 from appleseed_evolution.state.files import sha256
 from appleseed_evolution.state.skillchanges import (
@@ -114,6 +115,9 @@ def rollback(workspace: Workspace, proposal_id: str, *, now: datetime) -> JsonOb
             "diff": unified_diff(change.target_path, current, restored),
         }
         state.write_report(ROLLBACK_ARTIFACT, artifact)
+        stands = workflow_state(workspace)
+        if stands is not None:
+            write_state(workspace, rolled_back(stands, proposal_id, now=now))
     return artifact
 
 

@@ -13,6 +13,8 @@ from appleseed_evolution.skills import Skill, SkillFile, tokens
 ProposalType = Literal["prompt_update", "workflow_candidate", "capability_gap"]
 
 _FAILING_BELOW, _SUCCEEDING_FROM = 0.6, 0.75
+ROUNDING = 1e-9
+"""What a comparison with a threshold allows for: 0.35 + 0.15 * 2 meets 0.65."""
 _TERMS_MAX, _TERM_LENGTH_MIN, _STEPS_MIN = 3, 3, 2
 _EMPTY_TERMS = frozenset({"how", "i"})
 _DIGITS = 6  # a confidence is a sum of decimals; rounding takes the binary noise off
@@ -37,8 +39,8 @@ def propose(
     records: Sequence[Feedback], skills: Sequence[SkillFile], *, min_evidence: int
 ) -> tuple[Proposal, ...]:
     """Return the proposals that rest on at least `min_evidence` sessions."""
-    failing = [record for record in records if record.score < _FAILING_BELOW]
-    succeeding = [record for record in records if record.score >= _SUCCEEDING_FROM]
+    failing = [record for record in records if record.score < _FAILING_BELOW - ROUNDING]
+    succeeding = [record for record in records if record.score >= _SUCCEEDING_FROM - ROUNDING]
     return (
         *_prompt_updates(failing, skills, min_evidence),
         *_workflow_candidates(succeeding, min_evidence),

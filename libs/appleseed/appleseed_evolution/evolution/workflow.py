@@ -1,10 +1,11 @@
 """The workflow: where the operator stands between evolving and promoting; it outlives a restart."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from appleseed_evolution.commands import command
@@ -64,7 +65,6 @@ def next_state(
     config_path: Path,
     now: datetime,
     promotion: LastPromotion | None = None,
-    notes: Sequence[str] = (),
 ) -> WorkflowState:
     """Return the state after a stage. Another workflow forgets the former one's artifacts and promotion."""
     continued = former if former is not None and former.workflow_id == workflow_id else None
@@ -81,8 +81,13 @@ def next_state(
         last_promotion=promotion or (continued.last_promotion if continued else None),
         resume_commands=_resume_commands(stage, config_path, report_path, promotion),
         next_action=_NEXT_ACTIONS[stage],
-        notes=tuple(notes),
     )
+
+
+def rolled_back(state: WorkflowState, proposal_id: str, *, now: datetime) -> WorkflowState:
+    """Return the state after a rollback: the stage is what it was, and a note says what was taken back."""
+    note = f"{proposal_id} was rolled back at {now.isoformat()}"
+    return msgspec.structs.replace(state, updated_at=now.isoformat(), notes=(*state.notes, note))
 
 
 def resume_view(state: WorkflowState, exists: Callable[[str], bool]) -> JsonObject:

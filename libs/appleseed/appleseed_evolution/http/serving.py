@@ -9,29 +9,38 @@ import uvicorn
 from litestar import Litestar, Request, Response
 from litestar.exceptions import HTTPException
 
-from appleseed_evolution.http.surface import Surface, error_answer, route_handlers
+from appleseed_evolution.http.surface import Surface, calls_of, error_answer
 from appleseed_evolution.workspace import Workspace
+from ironclaw_chassis.foreign import build_foreign
+from ironclaw_chassis.lanes import Lanes, answer_in_lanes, foreign
 from ironclaw_chassis.logs import configure_logging
 from ironclaw_chassis.middleware import request_context
+from ironclaw_chassis.overload import bounded
 from ironclaw_chassis.secret import Secret
 from ironclaw_contracts.enums import Service
-from ironclaw_contracts.errors import BadRequest, Internal, NotFound, Problem
+from ironclaw_contracts.errors import BadRequest, Internal, NotFound, Problem, Unavailable
 
 log = structlog.get_logger()
 
 _DRAIN_SECONDS = 2
-_CONNECTIONS_MAX = 512
+_CALLS_MAX = 512
 
 
 def create_app(workspace: Workspace, *, api_key: Secret | None) -> Litestar:
     """Return the application: the surface, and errors in the form that field clients read."""
-    return Litestar(
-        route_handlers=route_handlers(Surface(workspace, api_key=api_key)),
-        middleware=[request_context(Service.LEARNING)],
+    calls = calls_of(Surface(workspace, api_key=api_key))
+    app = Litestar(
+        route_handlers=[build_foreign(endpoint, handler) for endpoint, handler in calls],
         exception_handlers={Exception: _render},
         openapi_config=None,
         logging_config=None,
     )
+    # The router is for what is no call of the surface; it takes a sender who hangs up for a fault of ours.
+    lanes = Lanes()
+    for endpoint, handler in calls:
+        lanes.add(endpoint, foreign(endpoint, handler))
+    app.asgi_handler = request_context(Service.LEARNING)(answer_in_lanes(lanes, app.asgi_handler))
+    return app
 
 
 def serve(workspace: Workspace, *, host: str, port: int, api_key: Secret | None) -> None:
@@ -52,8 +61,9 @@ def serve(workspace: Workspace, *, host: str, port: int, api_key: Secret | None)
         state=str(workspace.state.path),
         asks_for_key=api_key is not None,
     )
+    too_many = error_answer(Unavailable(f"{_CALLS_MAX} calls are under way; send it again later"))
     config = uvicorn.Config(
-        create_app(workspace, api_key=api_key),
+        bounded(create_app(workspace, api_key=api_key), calls_max=_CALLS_MAX, answer=too_many.body),
         loop="uvloop",
         http="httptools",
         ws="none",
@@ -61,7 +71,6 @@ def serve(workspace: Workspace, *, host: str, port: int, api_key: Secret | None)
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
-        limit_concurrency=_CONNECTIONS_MAX,
     )
     uvicorn.Server(config).run(sockets=[listening])
 

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 import structlog
-from litestar.handlers import HTTPRouteHandler
 
 from appleseed_evolution import intake
 from appleseed_evolution.config import CONFIG_NAME, ensure_config
@@ -17,7 +16,7 @@ from appleseed_evolution.contract import to_json
 from appleseed_evolution.http.access import check_access
 from appleseed_evolution.jsontext import JsonObject, parse, to_line
 from appleseed_evolution.workspace import Workspace
-from ironclaw_chassis.foreign import ForeignAnswer, ForeignCall, build_foreign
+from ironclaw_chassis.foreign import ForeignAnswer, ForeignCall, ForeignHandler
 from ironclaw_chassis.routes import Routes
 from ironclaw_chassis.secret import Secret
 from ironclaw_contracts.endpoints import learning_appleseed as api
@@ -117,13 +116,13 @@ def add_appleseed_routes(routes: Routes, surface: Surface) -> None:
     routes.foreign(api.ROUTE_TASK)(surface.route)
 
 
-def route_handlers(surface: Surface) -> list[HTTPRouteHandler]:
-    """Return the surface as Litestar route handlers, health among them."""
+def calls_of(surface: Surface) -> list[tuple[api.AppleseedEndpoint, ForeignHandler]]:
+    """Return the endpoints of the surface with what answers them, health among them."""
     return [
-        build_foreign(api.LOCAL_HEALTH, health),
-        build_foreign(api.INGEST_EVENTS, surface.ingest),
-        build_foreign(api.GIVE_FEEDBACK, surface.feedback),
-        build_foreign(api.ROUTE_TASK, surface.route),
+        (api.LOCAL_HEALTH, health),
+        (api.INGEST_EVENTS, surface.ingest),
+        (api.GIVE_FEEDBACK, surface.feedback),
+        (api.ROUTE_TASK, surface.route),
     ]
 
 

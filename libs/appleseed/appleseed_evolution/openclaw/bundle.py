@@ -1,6 +1,6 @@
 """Handoff bundles, checked: all is of one session, and no record says what no envelope does."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -15,7 +15,7 @@ from appleseed_evolution.parsing import parse_feedback, parse_item
 from appleseed_evolution.projection import project
 from ironclaw_contracts.errors import BadRequest
 
-FindEnvelope = Callable[[str], Envelope | None]
+FindEnvelopes = Callable[[Collection[str]], Mapping[str, Envelope]]
 
 
 class Bundle(Struct, frozen=True):
@@ -26,8 +26,8 @@ class Bundle(Struct, frozen=True):
     projections: tuple[ProjectedFeedbackRecord, ...]
 
 
-def parse_bundle(value: Any, find_envelope: FindEnvelope, *, now: datetime) -> Bundle:
-    """Return a bundle. `find_envelope` looks one up in the ledger, for records whose envelope is not in it.
+def parse_bundle(value: Any, find_envelopes: FindEnvelopes, *, now: datetime) -> Bundle:
+    """Return a bundle. `find_envelopes` returns those of some ids that the ledger has: they are the evidence.
 
     Raises `BadRequest` naming what is wrong: then none of the bundle counts.
     """
@@ -43,20 +43,34 @@ def parse_bundle(value: Any, find_envelope: FindEnvelope, *, now: datetime) -> B
         parse_item(item, f"adapted_envelopes[{index}]", now=now, new_id=_refuse_new_id)
         for index, item in enumerate(items)
     )
-    known = {envelope.envelope_id: envelope for envelope in envelopes}
-    projections = tuple(
-        _projection(Members(item, f"projected_feedback[{index}]"), known, find_envelope, now)
+    records = [
+        Members(item, f"projected_feedback[{index}]")
         for index, item in enumerate(members.items("projected_feedback"))
+    ]
+    stored = find_envelopes(
+        {e.envelope_id for e in envelopes} | {record.text("source_envelope_id") for record in records}
     )
+    known = _checked(envelopes, stored)
+    projections = tuple(_projection(record, known, now) for record in records)
     _check_session(members, artifact, envelopes, projections)
     return Bundle(artifact, envelopes, projections)
 
 
-def _projection(
-    members: Members, known: Mapping[str, Envelope], find_envelope: FindEnvelope, now: datetime
-) -> ProjectedFeedbackRecord:
+def _checked(envelopes: Sequence[Envelope], stored: Mapping[str, Envelope]) -> dict[str, Envelope]:
+    """Return all that is known by id; an id names one envelope, or records could lean on one never stored."""
+    known = dict(stored)
+    for index, envelope in enumerate(envelopes):
+        if known.setdefault(envelope.envelope_id, envelope).event != envelope.event:
+            raise BadRequest(
+                f"adapted_envelopes[{index}].envelope_id {shown(envelope.envelope_id)} is that of another"
+                " envelope, in the bundle or in the ledger"
+            )
+    return known
+
+
+def _projection(members: Members, known: Mapping[str, Envelope], now: datetime) -> ProjectedFeedbackRecord:
     envelope_id = members.text("source_envelope_id")
-    envelope = known.get(envelope_id) or find_envelope(envelope_id)
+    envelope = known.get(envelope_id)
     if envelope is None:
         raise BadRequest(
             f"{members.path('source_envelope_id')} {shown(envelope_id)} is neither in the bundle"

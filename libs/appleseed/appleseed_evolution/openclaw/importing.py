@@ -27,7 +27,7 @@ from appleseed_evolution.openclaw.handoff import (
     import_report,
 )
 from appleseed_evolution.pages import session_page
-from appleseed_evolution.reading import find_envelope
+from appleseed_evolution.reading import find_envelopes
 from appleseed_evolution.sessionreport import Session, session_report
 from appleseed_evolution.state.directory import StateDirectory
 from appleseed_evolution.state.files import write_atomically
@@ -64,7 +64,7 @@ def _import_artifact(
 
 def _replay_bundle(workspace: Workspace, payload: bytes, value: Any, now: datetime) -> JsonObject:
     workspace.skills()
-    bundle = parse_bundle(value, lambda envelope_id: find_envelope(workspace.state, envelope_id), now=now)
+    bundle = parse_bundle(value, lambda envelope_ids: find_envelopes(workspace.state, envelope_ids), now=now)
     recorded = record_payload(
         workspace.state, payload, bundle.envelopes, now=now, projected=bundle.projections
     )

@@ -1,6 +1,8 @@
 """One call to the provider, streamed: chunks in, a reply out, failures typed by cause."""
 
 import asyncio
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from ironclaw_chassis.model.errors import ModelError
@@ -127,8 +129,16 @@ def _refused(error: Any) -> ModelError:
 
 
 def _retry_after(headers: Any) -> float | None:
-    """Return the seconds of a Retry-After header, or None; a date there is not waited for."""
+    """Return the seconds that a Retry-After header asks for, as a number or a date (RFC 9110, 10.2.3)."""
+    said = headers.get("retry-after", "")
     try:
-        return max(0.0, float(headers.get("retry-after", "")))
+        return max(0.0, float(said))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(said)
     except ValueError:
         return None
+    # A date without a zone is in UTC (RFC 5322, 3.3: `-0000`).
+    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())

@@ -176,7 +176,7 @@ SHOW_GATES = Endpoint(
     body=Nothing,
     query=Nothing,
     answer=TheaterGates,
-    callers=frozenset({Service.API_GATEWAY}),
+    callers=frozenset({Service.API_GATEWAY, Service.OPENCLAWDBOT}),
     timeout_seconds=30.0,
 )
 PROVE_GATES = Endpoint(

@@ -8,6 +8,12 @@ from ironclaw_contracts.artifacts import Line
 from ironclaw_contracts.as_of import AsOf
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.endpoints.learning_appleseed import GIVE_FEEDBACK, INGEST_EVENTS, ROUTE_TASK
+from ironclaw_contracts.endpoints.learning_skills import (
+    GET_SKILL_REVIEW,
+    PROMOTE_SKILL,
+    REVIEW_SKILLS,
+    ROLL_BACK_SKILL,
+)
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.ids import Sha256
 from ironclaw_contracts.policy import (
@@ -175,4 +181,8 @@ ENDPOINTS = (
     INGEST_EVENTS,
     GIVE_FEEDBACK,
     ROUTE_TASK,
+    GET_SKILL_REVIEW,
+    REVIEW_SKILLS,
+    PROMOTE_SKILL,
+    ROLL_BACK_SKILL,
 )

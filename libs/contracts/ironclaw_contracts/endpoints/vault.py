@@ -108,13 +108,17 @@ class Diff(Struct, frozen=True):
 
 
 class WorktreeRequest(Struct, frozen=True, kw_only=True):
-    """`branch` defaults to `order_<id>`; the base commit will contain every commit in `requires`."""
+    """`branch` defaults to `order_<id>`; the base commit will contain every commit in `requires`.
+
+    With `order` the worktree is prepared at once, as by `PREPARE_WORKTREE`.
+    """
 
     theater_id: Id
     order_id: Id
     branch: Annotated[str, Meta(max_length=100)] | None = None
     attempt: Attempt = 1
     requires: list[Sha] = field(default_factory=list[str])
+    order: Order | None = None
 
 
 class WorktreeAnswer(Struct, frozen=True):

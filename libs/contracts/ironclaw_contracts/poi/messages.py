@@ -194,6 +194,14 @@ def read_heartbeat(message: Object) -> Heartbeat:
         _number(load, name, "heartbeat.load", most=1.0)
     _integer(load, "pending_jobs", "heartbeat.load", least=0)
     _text(beat, "policy_version", "heartbeat")
+    for name in ("mcp_connection", "metadata"):
+        if name in beat:
+            _object(beat, name, "heartbeat")
+    campaigns = beat.get("campaign_refs", [])
+    if not isinstance(campaigns, list) or not all(
+        isinstance(ref, str) for ref in cast("list[object]", campaigns)
+    ):
+        raise BadMessage("heartbeat.campaign_refs: send a list of texts")
     active = beat.get("active_intents", [])
     if not isinstance(active, list):
         raise BadMessage("heartbeat.active_intents: send a list")

@@ -1,13 +1,19 @@
 """Check stored messages and their receipts again, with nothing but the keys: for offline verification."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from ironclaw_contracts.canonical import NotJson
 from ironclaw_contracts.endpoints.openclawdbot_proof import AuditedMessage
-from ironclaw_contracts.poi.messages import BadMessage, read_announcement, read_heartbeat
 from ironclaw_contracts.poi.receipts import fault_of_receipt
-from ironclaw_contracts.poi.signatures import fault_of
+from ironclaw_contracts.poi.signatures import Signature, fault_of
+
+_NAMES = {"announce": ("intent", "intent_signature"), "heartbeat": ("heartbeat", "signature")}
+"""What is signed and by which member. The rest of a message is not looked at: it was well-formed by the rules
+of its day."""
 
 
 class Checked(Struct, frozen=True):
@@ -37,17 +43,17 @@ def _fault(message: AuditedMessage, keys: Mapping[tuple[str, str], str], validat
         return f"the receipt: {fault}"
     if message.receipt.ack.status == "rejected":
         return None  # what was refused need not hold; that it was refused does
+    signed_name, signature_name = _NAMES[message.kind]
+    whole = message.message
     try:
-        if message.kind == "announce":
-            announcement = read_announcement(message.message)
-            signature, signed = announcement.signature, announcement.intent
-            envelope = announcement.envelope_signature
-            if envelope is not None and (fault := fault_of(envelope, announcement.envelope)) is not None:
+        signed = msgspec.convert(whole[signed_name], dict[str, Any])
+        signature = msgspec.convert(whole[signature_name], Signature)
+        envelope = msgspec.convert(whole.get("envelope_signature"), Signature | None)
+        if envelope is not None:
+            covered = {name: value for name, value in whole.items() if name != "envelope_signature"}
+            if (fault := fault_of(envelope, covered)) is not None:
                 return f"the envelope: {fault}"
-        else:
-            heartbeat = read_heartbeat(message.message)
-            signature, signed = heartbeat.signature, heartbeat.heartbeat
-    except BadMessage as error:
+    except (KeyError, msgspec.ValidationError, NotJson) as error:
         return f"the message: {error}"
     registered = keys.get((message.node_id, signature.key_version))
     if registered != signature.public_key_ref:

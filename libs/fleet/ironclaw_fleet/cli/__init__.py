@@ -1,7 +1,7 @@
 """The `ironclaw` command.
 
 Exit codes: 0 done; 1 it failed (a run failed, a chain is broken); 2 bad usage; 3 the fleet cannot be reached;
-4 refused (no key, a wrong one, or not enough rights).
+4 refused (no key, a wrong one, or not enough rights); 130 interrupted by Ctrl-C.
 """
 
 import os
@@ -30,6 +30,7 @@ def build_app() -> App:
     from ironclaw_fleet.cli.replay import replay
     from ironclaw_fleet.cli.salvage import salvage
     from ironclaw_fleet.cli.secrets import secrets
+    from ironclaw_fleet.cli.skills import skills
     from ironclaw_fleet.cli.spending import spending
     from ironclaw_fleet.cli.theater import theater
     from ironclaw_fleet.cli.top import top
@@ -43,8 +44,11 @@ def build_app() -> App:
         name="demo",
         help="Start a fleet, turn one chat message into merged work, prove it, stop.",
     )
-    for verb in ("backup", "restore"):  # named, not imported, for the same reason
-        app.command(f"ironclaw_fleet.cli.backup:{verb}", name=verb)
+    for verb, said in (
+        ("backup", "Write the whole fleet to one file: every schema, every repository, the keys."),
+        ("restore", "Restore a backup into a fresh state directory, and verify its chain and repositories."),
+    ):  # named, not imported, for the same reason
+        app.command(f"ironclaw_fleet.cli.backup:{verb}", name=verb, help=said)
     for verb in (
         work.chat,
         work.runs,
@@ -82,10 +86,14 @@ def build_app() -> App:
         conformance,
         openclaw,
         policy,
+        skills,
     ):
         app.command(group)
     for group in (gates, approvals, weather):
         app.command(group)
+    app.register_install_completion_command(
+        help="Have the shell you use complete verbs and options, from its next start on."
+    )
     return app
 
 
@@ -94,7 +102,7 @@ def main() -> None:
     import msgspec
 
     from ironclaw_contracts.errors import Problem
-    from ironclaw_fleet.cli.session import EXIT_FAILED, EXIT_USAGE, Failed, exit_code_of
+    from ironclaw_fleet.cli.session import EXIT_FAILED, EXIT_USAGE, Failed, exit_code_of, told
 
     try:
         answer = build_app()(
@@ -104,7 +112,7 @@ def main() -> None:
     except CycloptsError:
         sys.exit(EXIT_USAGE)
     except Problem as problem:
-        _end(problem.message, exit_code_of(problem))
+        _end(told(problem), exit_code_of(problem))
     except Failed as failure:
         _end(str(failure), failure.code)
     except BrokenPipeError:
@@ -125,5 +133,5 @@ def main() -> None:
 
 def _end(message: str, code: int) -> NoReturn:
     if message:
-        sys.stderr.write(f"ironclaw: {message}\n")
+        sys.stderr.write(f"ironclaw: {message.rstrip()}\n")
     sys.exit(code)

@@ -29,9 +29,8 @@ _FAILURES = (
 async def backup(file: Path, *, options: Options = PLAIN) -> None:
     """Write the whole fleet to one file: every schema, every repository, the keys. It may run meanwhile.
 
-    Parameters
-    ----------
-    file: The backup; it holds the fleet's keys, so only its owner may read it.
+    Args:
+        file: The backup; it holds the fleet's keys, so only its owner may read it.
     """
     state = StateDirectory.locate()
     try:
@@ -49,10 +48,9 @@ async def backup(file: Path, *, options: Options = PLAIN) -> None:
 async def restore(file: Path, *, as_of: str | None = None, options: Options = PLAIN) -> None:
     """Restore a backup into a fresh state directory, and verify its chain and repositories.
 
-    Parameters
-    ----------
-    file: The backup.
-    as_of: Go back to a ledger seq or an instant before the backup was taken.
+    Args:
+        file: The backup.
+        as_of: Go back to a ledger seq or an instant before the backup was taken.
     """
     # What migrations say is no part of the answer.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

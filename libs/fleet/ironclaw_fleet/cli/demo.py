@@ -31,10 +31,9 @@ _POLL_SECONDS = 0.1
 async def demo(*, source: Path = Path("examples/handbook"), message: str = _MESSAGE) -> None:
     """Start a fleet, summarize a repository's documents, show and verify what came of it, stop.
 
-    Parameters
-    ----------
-    source: A folder with documents under docs/.
-    message: What to ask for.
+    Args:
+        source: A folder with documents under docs/.
+        message: What to ask for.
     """
     if not source.is_dir():
         raise Failed(f"{source} is not a folder; run this in the repository, or give --source")

@@ -7,7 +7,11 @@ from ironclaw_fleet.cli.session import gateway
 
 
 async def diff(order_id: Identifier, *, options: Options = PLAIN) -> None:
-    """Show what an order changed: its merge, or its commit while it is not merged."""
+    """Show what an order changed: its merge, or its commit while it is not merged.
+
+    Args:
+        order_id: The order.
+    """
     async with gateway() as client:
         found = await client.call(api.GET_DIFF, order_id=order_id)
     if options.json:

@@ -23,11 +23,10 @@ async def list_(
 ) -> None:
     """List escalations, newest first.
 
-    Parameters
-    ----------
-    severity: Only these.
-    state: Which to show: open, acked or all.
-    limit: How many at most.
+    Args:
+        severity: Only these.
+        state: Which to show: open, acked or all.
+        limit: How many at most.
     """
     query = EscalationsQuery(severity=severity, state=None if state == "all" else state, limit=limit)
     async with gateway() as client:
@@ -49,7 +48,12 @@ async def list_(
 
 @escalations.command
 async def ack(escalation_id: str, *, note: str = "", options: Options = PLAIN) -> None:
-    """Say that you have seen an escalation, and what you did about it."""
+    """Say that you have seen an escalation, and what you did about it.
+
+    Args:
+        escalation_id: The escalation, as `ironclaw escalations list` names it.
+        note: What was done about it.
+    """
     async with gateway() as client:
         done = await client.call(api.ACK_ESCALATION, api.AckRequest(note=note), escalation_id=escalation_id)
     print_json(done) if options.json else say(f"{done.escalation_id}: acknowledged by {done.acked_by}")

@@ -18,7 +18,11 @@ approvals = App(name="approvals", help="Work that passed its gates and waits for
 
 @gates.command
 async def show(theater: Identifier, *, options: Options = PLAIN) -> int:
-    """Show the gates of a theater's mainline; exit code 1 when merges halt because of one."""
+    """Show the gates of a theater's mainline; exit code 1 when merges halt because of one.
+
+    Args:
+        theater: The theater.
+    """
     async with gateway() as client:
         found = await client.call(api.SHOW_GATES, theater_id=theater)
     return _print(found, options)
@@ -26,7 +30,11 @@ async def show(theater: Identifier, *, options: Options = PLAIN) -> int:
 
 @gates.command
 async def prove(theater: Identifier, *, options: Options = PLAIN) -> int:
-    """Have every gate of a theater refuse its planted bad commit now."""
+    """Have every gate of a theater refuse its planted bad commit now.
+
+    Args:
+        theater: The theater.
+    """
     async with gateway() as client:
         found = await client.call(api.PROVE_GATES, theater_id=theater)
     return _print(found, options)
@@ -36,9 +44,8 @@ async def prove(theater: Identifier, *, options: Options = PLAIN) -> int:
 async def output(output_id: Identifier) -> None:
     """Print what a gate's command printed.
 
-    Parameters
-    ----------
-    output_id: The hash that the gate's result names (`ironclaw integrate`, `ironclaw events --json`).
+    Args:
+        output_id: The hash that the gate's result names (`ironclaw integrate`, `ironclaw events --json`).
     """
     async with gateway() as client:
         content = await client.call(api.READ_OUTPUT, output_id=output_id)
@@ -46,7 +53,11 @@ async def output(output_id: Identifier) -> None:
 
 
 async def weather(theater: Identifier, *, options: Options = PLAIN) -> None:
-    """Show which branches in flight will get in each other's way: soft when git merges them, hot when not."""
+    """Show which branches in flight will get in each other's way: soft when git merges them, hot when not.
+
+    Args:
+        theater: The theater.
+    """
     async with gateway() as client:
         found = await client.call(api.GET_WEATHER, theater_id=theater)
     if options.json:
@@ -86,7 +97,11 @@ async def reports(*, options: Options = PLAIN) -> None:
 
 @approvals.command(name="list")
 async def list_(theater: Identifier, *, options: Options = PLAIN) -> None:
-    """List the orders of a theater whose merges are held, and for what."""
+    """List the orders of a theater whose merges are held, and for what.
+
+    Args:
+        theater: The theater.
+    """
     async with gateway() as client:
         query = OrdersQuery(phases=OrderPhase.HELD, theater_id=theater)
         found = (await client.call(api.LIST_ORDERS, query=query)).orders
@@ -105,11 +120,10 @@ async def decide(
 ) -> None:
     """Approve an order that passed its gates, or refuse it.
 
-    Parameters
-    ----------
-    order_id: The order.
-    refuse: Turn it away instead; the note is what its next attempt is told.
-    note: Why.
+    Args:
+        order_id: The order.
+        refuse: Turn it away instead; the note is what its next attempt is told.
+        note: Why.
     """
     async with gateway() as client:
         request = api.DecisionRequest(approved=not refuse, note=note)

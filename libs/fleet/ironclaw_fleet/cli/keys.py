@@ -26,14 +26,13 @@ async def create(
 ) -> None:
     """Make a key; its secret is shown this once.
 
-    Parameters
-    ----------
-    name: Whose key it is.
-    role: user, or operator.
-    rate: Calls a minute.
-    burst: Calls at once.
-    spend_usd: US dollars that the model calls of all its runs may cost.
-    spend_tokens: Tokens that they may take.
+    Args:
+        name: Whose key it is.
+        role: user, or operator.
+        rate: Calls a minute.
+        burst: Calls at once.
+        spend_usd: US dollars that the model calls of all its runs may cost.
+        spend_tokens: Tokens that they may take.
     """
     spend = Ceiling(tokens=spend_tokens, usd=spend_usd)
     request = KeyRequest(name=name, role=role, rate_per_minute=rate, burst=burst, spend=spend)
@@ -70,7 +69,11 @@ async def list_(*, options: Options = PLAIN) -> None:
 
 @keys.command
 async def revoke(key_id: Identifier, *, options: Options = PLAIN) -> None:
-    """Revoke a key; it is refused within two seconds."""
+    """Revoke a key; it is refused within two seconds.
+
+    Args:
+        key_id: The key, as `ironclaw keys list` names it.
+    """
     async with gateway() as client:
         found = await client.call(api.REVOKE_KEY, key_id=key_id)
     print_json(found) if options.json else say(f"key {key_id} is revoked")

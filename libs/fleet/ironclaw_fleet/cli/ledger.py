@@ -16,10 +16,9 @@ ledger = App(name="ledger", help="Verify, export and rebuild the ledger.")
 async def verify(file: Path | None = None, *, key: str | None = None, options: Options = PLAIN) -> None:
     """Recompute the hash chain: the service's, or that of an exported file alone.
 
-    Parameters
-    ----------
-    file: An export; nothing but this file is read then.
-    key: The public key (hex) that must have signed the export's checkpoints.
+    Args:
+        file: An export; nothing but this file is read then.
+        key: The public key (hex) that must have signed the export's checkpoints.
     """
     if file is None:
         async with gateway() as client:
@@ -37,7 +36,11 @@ async def verify(file: Path | None = None, *, key: str | None = None, options: O
 
 @ledger.command
 async def export(file: Path) -> None:
-    """Write the whole ledger to a file, one JSON object a line, sealed with a signed checkpoint."""
+    """Write the whole ledger to a file, one JSON object a line, sealed with a signed checkpoint.
+
+    Args:
+        file: The file to write.
+    """
     lines = 0
     making = file.with_name(f".{file.name}.part")  # an export that broke off must not pass for a whole one
     try:

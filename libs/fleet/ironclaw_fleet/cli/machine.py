@@ -3,6 +3,8 @@
 import asyncio
 import importlib.util
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,12 +106,11 @@ async def up(
 ) -> None:
     """Run the fleet in the foreground until Ctrl-C.
 
-    Parameters
-    ----------
-    port_base: Port of the gateway; the other services take those after it.
-    workers: How many worker processes to run; 0 where all of them are on other machines.
-    allow: Folders under which theaters may be opened on your own repositories.
-    detach: Run in the background; stop it with `ironclaw down`.
+    Args:
+        port_base: Port of the gateway; the other services take those after it.
+        workers: How many worker processes to run; 0 where all of them are on other machines.
+        allow: Folders under which theaters may be opened on your own repositories.
+        detach: Run in the background; stop it with `ironclaw down`.
     """
     state = StateDirectory.locate()
     if detach:
@@ -130,12 +131,27 @@ async def up(
                 ("process", "state", "pid", "log"),
                 [(s.name, s.phase, s.pid, state.logs / f"{s.name}.log") for s in fleet.supervisor.states()],
             )
-            say(f"console: {fleet.gateway_url}/    sign in with the key in {state.operator_key}")
-            say("ask: ironclaw chat 'your message'    stop: Ctrl-C, twice to stop at once")
+            for line in welcome(fleet.gateway_url, state.operator_key, sys.argv[0]):
+                say(line)
             await stopping.wait()
             say("stopping")
     except asyncio.CancelledError as error:
         raise Failed("interrupted before the fleet was ready; it is stopped", _INTERRUPTED) from error
+
+
+def welcome(url: str, key: Path, program: str) -> list[str]:
+    """Return what to do next, as commands to paste; `program` is how this one was called."""
+    shown = os.path.relpath(key) if key.is_relative_to(Path.cwd()) else str(key)
+    called = Path(program)
+    run = os.path.relpath(called) if called.is_file() and shutil.which(called.name) is None else "ironclaw"
+    return [
+        "",
+        f"  Open     {url}/",
+        f"  Sign in  with the key that this prints:  cat {shlex.quote(shown)}",
+        f"  Or ask   from another terminal:  {run} chat 'Draft a note about spring floods'",
+        "  Stop     Ctrl-C, twice to stop at once",
+        "",
+    ]
 
 
 def _on_signals(act: Callable[[], object]) -> None:
@@ -228,16 +244,17 @@ async def status(*, options: Options = PLAIN) -> None:
 def logs(service: str | None = None, *, lines: Lines = 40, follow: bool = False) -> None:
     """Print the end of the logs.
 
-    Parameters
-    ----------
-    service: One service, or postgres or valkey; all otherwise.
-    lines: How many lines of each.
-    follow: Go on printing as they grow.
+    Args:
+        service: One service, or postgres or valkey; all otherwise.
+        lines: How many lines of each.
+        follow: Go on printing as they grow.
     """
     folder = StateDirectory.locate().logs
     paths = sorted(path for path in folder.glob("*.log") if service in {None, path.stem})
     if not paths:
-        raise Failed(f"no log {service or ''} under {folder}; has the fleet run here?")
+        there = ", ".join(sorted(path.stem for path in folder.glob("*.log")))
+        known = f"; there are {there}" if there else "; has the fleet run here? Start one with: ironclaw up"
+        raise Failed(f"no log{f' of {service}' if service else ''} under {folder}{known}")
     positions: dict[Path, int] = {}
     for path in paths:
         text = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -257,7 +274,11 @@ def logs(service: str | None = None, *, lines: Lines = 40, follow: bool = False)
 
 
 def serve(service: Service) -> None:
-    """Run one service in this process, for containers; its settings come from the environment."""
+    """Run one service in this process, for containers; its settings come from the environment.
+
+    Args:
+        service: Which one.
+    """
     module = f"ironclaw_{service.value}"
     if importlib.util.find_spec(module) is None:
         raise Failed(f"the service {service} is not installed here; install the package {module}", EXIT_USAGE)

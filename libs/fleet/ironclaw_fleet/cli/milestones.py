@@ -22,7 +22,12 @@ async def list_(
     limit: Annotated[int, Parameter(validator=Number(gte=1, lte=500))] = 20,
     options: Options = PLAIN,
 ) -> None:
-    """List milestones and demand summaries, newest first."""
+    """List milestones and demand summaries, newest first.
+
+    Args:
+        status: Only these.
+        limit: How many at most.
+    """
     async with gateway() as client:
         page = await client.call(api.LIST_MILESTONES, query=OutboxQuery(status=status, limit=limit))
     _print(page, options)
@@ -30,7 +35,11 @@ async def list_(
 
 @milestones.command
 async def redeliver(key: str | None = None, *, options: Options = PLAIN) -> None:
-    """Deliver a dead letter again, or all of them."""
+    """Deliver a dead letter again, or all of them.
+
+    Args:
+        key: The idempotency key of one dead letter; all of them otherwise.
+    """
     async with gateway() as client:
         page = await client.call(api.REDELIVER_MILESTONES, Redelivery(idempotency_key=key))
     _print(page, options)
@@ -48,13 +57,12 @@ async def emit(
 ) -> None:
     """Publish a milestone by hand; its source is `operator`.
 
-    Parameters
-    ----------
-    scope: What it is about.
-    claim: What is claimed.
-    next_action: What happens next.
-    risk: How it stands.
-    evidence: Where it can be checked, as type:path:summary; several times for several.
+    Args:
+        scope: What it is about.
+        claim: What is claimed.
+        next_action: What happens next.
+        risk: How it stands.
+        evidence: Where it can be checked, as type:path:summary; several times for several.
     """
     made = HandMade(
         scope=scope,

@@ -52,7 +52,11 @@ async def nodes(*, options: Options = PLAIN) -> None:
 
 @openclaw.command
 async def intents(intent_id: Identifier, *, options: Options = PLAIN) -> None:
-    """Show all that was said of an intent."""
+    """Show all that was said of an intent.
+
+    Args:
+        intent_id: The intent, as `ironclaw run RUN --json` names it.
+    """
     async with gateway() as client:
         found = await client.call(api.GET_INTENT, intent_id=intent_id)
     print_json(found) if options.json else _print(found.messages)
@@ -65,7 +69,12 @@ async def review(
     *,
     options: Options = PLAIN,
 ) -> None:
-    """List what waits for a person; with an ACK and a decision, decide it."""
+    """List what waits for a person; with an ACK and a decision, decide it.
+
+    Args:
+        ack_id: The ACK to decide about.
+        decision: accepted or rejected.
+    """
     async with gateway() as client:
         if ack_id is not None and decision is not None:
             made = await client.call(api.DECIDE_REVIEW, ReviewDecision(decision), ack_id=ack_id)
@@ -84,7 +93,15 @@ async def register(
     key_version: str = "v1",
     label: str = "",
 ) -> None:
-    """Register a node by its did:key, or one more version of its key."""
+    """Register a node by its did:key, or one more version of its key.
+
+    Args:
+        node_id: The node.
+        role: What it is to the validator.
+        public_key: Its did:key.
+        key_version: Which of its keys.
+        label: What people call it.
+    """
     request = Registration(
         node_id=node_id, role=role, public_key_ref=public_key, key_version=key_version, label=label
     )
@@ -95,7 +112,12 @@ async def register(
 
 @openclaw.command
 async def retire(node_id: Identifier, key_version: str) -> None:
-    """Retire a key: it verifies only what was signed before now."""
+    """Retire a key: it verifies only what was signed before now.
+
+    Args:
+        node_id: The node.
+        key_version: Which of its keys.
+    """
     async with gateway() as client:
         await client.call(api.RETIRE_KEY, Retirement(key_version), node_id=node_id)
     say(f"{node_id}: key {key_version} is retired")
@@ -107,10 +129,9 @@ async def rotate_key(service: Service, *, port: int = 0) -> None:
 
     Run it where the service runs, since the key lies in its state directory.
 
-    Parameters
-    ----------
-    port
-        The port of one more process of the service, when it is not on the standard one.
+    Args:
+        service: Whose node.
+        port: The port of one more process of the service, when it is not on the standard one.
     """
     folder = NodeFolder.of(StateDirectory.locate().path, node_name(service, port), ROLE_OF[service])
     if not folder.path.exists():

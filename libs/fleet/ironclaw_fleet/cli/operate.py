@@ -1,5 +1,9 @@
 """What an operator does: events, a merge by hand."""
 
+from typing import Annotated
+
+from cyclopts import Parameter
+
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.integration import IntegrationRequest
 from ironclaw_contracts.endpoints.ledger import EventsQuery
@@ -8,18 +12,42 @@ from ironclaw_fleet.cli.arguments import Identifier
 from ironclaw_fleet.cli.output import PLAIN, Options, print_json, print_table, say
 from ironclaw_fleet.cli.session import gateway
 
+_PAST_THE_HEAD = 2**63 - 1
+
 
 async def events(
     *,
     after: int = 0,
+    before: int | None = None,
+    newest: Annotated[bool, Parameter(negative="")] = False,
     limit: int = 100,
     type: EventType | None = None,
     run: Identifier | None = None,
     order: Identifier | None = None,
+    theater: Identifier | None = None,
     options: Options = PLAIN,
 ) -> None:
-    """List events of the ledger after a seq, oldest first."""
-    query = EventsQuery(after=after, limit=limit, type=type, run_id=run, order_id=order)
+    """List events of the ledger: oldest first after a seq, or newest first.
+
+    Args:
+        after: Only those after this seq.
+        before: Only those before this seq, newest first.
+        newest: From the head of the chain, newest first.
+        limit: How many at most.
+        type: Only these.
+        run: Only this run's.
+        order: Only this order's.
+        theater: Only this theater's.
+    """
+    query = EventsQuery(
+        after=after,
+        before=_PAST_THE_HEAD if newest and before is None else before,
+        limit=limit,
+        type=type,
+        run_id=run,
+        order_id=order,
+        theater_id=theater,
+    )
     async with gateway() as client:
         page = await client.call(api.LIST_EVENTS, query=query)
     if options.json:
@@ -36,10 +64,9 @@ async def integrate(
 ) -> None:
     """Gate one order and promote it now.
 
-    Parameters
-    ----------
-    order_id: The order.
-    theater: The theater it must belong to; the order's own otherwise.
+    Args:
+        order_id: The order.
+        theater: The theater it must belong to; the order's own otherwise.
     """
     async with gateway() as client:
         if theater is None:

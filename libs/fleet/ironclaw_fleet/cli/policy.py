@@ -16,9 +16,8 @@ policy = App(name="policy", help="Which profile does which kind of order, why, a
 async def show(*, as_of: str | None = None, options: Options = PLAIN) -> None:
     """Show the policy in force with the figures of every profile, and what is proposed.
 
-    Parameters
-    ----------
-    as_of: Derive everything again from the ledger, as of this seq or instant.
+    Args:
+        as_of: Derive everything again from the ledger, as of this seq or instant.
     """
     view = await _view(as_of)
     if options.json:
@@ -55,7 +54,11 @@ async def diff(*, options: Options = PLAIN) -> None:
 
 @policy.command
 async def explain(task_type: Identifier, *, options: Options = PLAIN) -> None:
-    """Say how orders of one type are routed, by which figures, and what would change it."""
+    """Say how orders of one type are routed, by which figures, and what would change it.
+
+    Args:
+        task_type: A type of orders, such as summarize.
+    """
     view = await _view()
     in_force = _task(view.in_force.tasks if view.in_force else [], task_type)
     drafted = _task(view.drafted.tasks, task_type)
@@ -103,8 +106,17 @@ async def tick(*, options: Options = PLAIN) -> None:
 
 
 @policy.command
-async def promote(version: int, *, options: Options = PLAIN) -> None:
-    """Put the proposal of this version in force; refused when the gate blocks it."""
+async def promote(version: int | None = None, *, options: Options = PLAIN) -> None:
+    """Put the proposal that waits in force; refused when the gate blocks it.
+
+    Args:
+        version: Refuse when another version waits by now.
+    """
+    if version is None:
+        waiting = (await _view()).proposal
+        if waiting is None:
+            raise Failed("no proposal waits")
+        version = waiting.version
     async with gateway() as client:
         view = await client.call(api.PROMOTE_POLICY, api.PromotionRequest(version=version))
     print_json(view) if options.json else _print_header(view)
@@ -112,7 +124,11 @@ async def promote(version: int, *, options: Options = PLAIN) -> None:
 
 @policy.command
 async def rollback(*, reason: str = "rolled back by an operator", options: Options = PLAIN) -> None:
-    """Put the version before the one in force back."""
+    """Put the version before the one in force back.
+
+    Args:
+        reason: Why; it stands in the ledger.
+    """
     async with gateway() as client:
         view = await client.call(api.ROLL_BACK_POLICY, api.RollbackRequest(reason=reason))
     print_json(view) if options.json else _print_header(view)

@@ -13,10 +13,9 @@ from ironclaw_fleet.verify_receipt import Broken, read_key, told, verify
 async def receipt(run_id: Identifier, *, output: Path | None = None) -> None:
     """Write one file that proves a run offline: its events, commits, gates, reports and signed ACKs.
 
-    Parameters
-    ----------
-    run_id: The run.
-    output: The file; RUN.receipt.jsonl in the current folder otherwise.
+    Args:
+        run_id: The run.
+        output: The file; RUN.receipt.jsonl in the current folder otherwise.
     """
     target = output or Path(f"{run_id}.receipt.jsonl")
     async with gateway() as client:
@@ -29,10 +28,9 @@ async def receipt(run_id: Identifier, *, output: Path | None = None) -> None:
 def verify_receipt(file: Path, *, key: str | None = None, options: Options = PLAIN) -> None:
     """Verify a receipt with nothing but the file and the ledger's public key.
 
-    Parameters
-    ----------
-    file: The receipt.
-    key: The ledger's public key, as 64 characters of hex or a file in PEM; the receipt's own otherwise.
+    Args:
+        file: The receipt.
+        key: The ledger's public key, as 64 characters of hex or a file in PEM; the receipt's own otherwise.
     """
     try:
         proof = verify(file.read_bytes(), read_key(key) if key else None)

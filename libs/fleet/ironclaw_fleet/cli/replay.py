@@ -49,10 +49,9 @@ async def replay(run_id: Identifier, *, profile: Identifier, options: Options = 
     Each begins at the commit where it began then, in a scratch theater; nothing of the past run is
     touched, and routing learns nothing from it.
 
-    Parameters
-    ----------
-    run_id: A run that has ended.
-    profile: The profile that does every order this time.
+    Args:
+        run_id: A run that has ended.
+        profile: The profile that does every order this time.
     """
     async with gateway() as client:
         started = await client.call(api.REPLAY_RUN, api.ReplayWish(profile=profile), run_id=run_id)

@@ -13,7 +13,11 @@ salvage = App(name="salvage", help="Work kept from attempts that were not merged
 
 @salvage.command(name="list")
 async def list_(theater: Identifier, *, options: Options = PLAIN) -> None:
-    """List what is kept in a theater, newest first."""
+    """List what is kept in a theater, newest first.
+
+    Args:
+        theater: The theater.
+    """
     async with gateway() as client:
         found = await client.call(api.LIST_SALVAGE, theater_id=theater)
     if options.json:
@@ -32,10 +36,9 @@ async def list_(theater: Identifier, *, options: Options = PLAIN) -> None:
 async def show(order_id: Identifier, *, attempt: int | None = None, options: Options = PLAIN) -> None:
     """Show what the kept work of an order changes.
 
-    Parameters
-    ----------
-    order_id: The order.
-    attempt: Which attempt; the newest one otherwise.
+    Args:
+        order_id: The order.
+        attempt: Which attempt; the newest one otherwise.
     """
     async with gateway() as client:
         found = await client.call(api.SHOW_SALVAGE, query=SalvageQuery(attempt=attempt), order_id=order_id)
@@ -54,11 +57,10 @@ async def restore(
 ) -> None:
     """Put the kept work of an order on a branch of its theater's repository.
 
-    Parameters
-    ----------
-    order_id: The order.
-    attempt: Which attempt; the newest one otherwise.
-    branch: The branch to make; restored/ORDER.ATTEMPT otherwise.
+    Args:
+        order_id: The order.
+        attempt: Which attempt; the newest one otherwise.
+        branch: The branch to make; restored/ORDER.ATTEMPT otherwise.
     """
     request = Restoration(attempt=attempt, branch=branch)
     async with gateway() as client:

@@ -12,5 +12,9 @@ _KINDS = {"order": Order, "aar": Aar, "state": WorktreeStateFile, "job": JobMess
 
 
 def schema(kind: Literal["order", "aar", "state", "job"]) -> None:
-    """Print the JSON Schema of order.json, aar.json, state.json or the job message."""
+    """Print the JSON Schema of order.json, aar.json, state.json or the job message.
+
+    Args:
+        kind: Which file or message.
+    """
     print_json(msgspec.json.schema(_KINDS[kind]))

@@ -20,9 +20,8 @@ secrets = App(name="secrets", help="Secrets that the fleet keeps.")
 def rotate(*, keep: Annotated[int, Parameter(validator=Number(gte=0, lte=10))] = 1) -> None:
     """Make a new signing secret for milestones and demand; it signs at once, older ones still verify.
 
-    Parameters
-    ----------
-    keep: How many of the present secrets still verify; 0 when one has leaked.
+    Args:
+        keep: How many of the present secrets still verify; 0 when one has leaked.
     """
     path = StateDirectory.locate().signing_secrets
     try:
@@ -38,11 +37,10 @@ def rotate(*, keep: Annotated[int, Parameter(validator=Number(gte=0, lte=10))] =
 def create(folder: Path, *, postgres: str = "postgres:5432", valkey: str = "valkey:6379") -> None:
     """Make the secrets of a fleet in containers, one a file; those that are there stay as they are.
 
-    Parameters
-    ----------
-    folder: Where they lie; only you can enter it.
-    postgres: Where the containers reach PostgreSQL.
-    valkey: Where they reach Valkey.
+    Args:
+        folder: Where they lie; only you can enter it.
+        postgres: Where the containers reach PostgreSQL.
+        valkey: Where they reach Valkey.
     """
     from ironclaw_fleet.containersecrets import create_container_secrets
 

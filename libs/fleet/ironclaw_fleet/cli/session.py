@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ironclaw_contracts.enums import Service
-from ironclaw_contracts.errors import BadRequest, Forbidden, Problem, Unauthenticated, Unavailable
+from ironclaw_contracts.errors import BadRequest, Forbidden, NotFound, Problem, Unauthenticated, Unavailable
 from ironclaw_fleet.statedir import StateDirectory
 
 if TYPE_CHECKING:
@@ -36,6 +36,36 @@ def exit_code_of(problem: Problem) -> int:
             return EXIT_UNREACHABLE
         case _:
             return EXIT_FAILED
+
+
+_LISTED_BY = {
+    "run": "ironclaw runs",
+    "order": "ironclaw orders",
+    "theater": "ironclaw theater list",
+    "escalation": "ironclaw escalations list --state all",
+    "key": "ironclaw keys list",
+    "dead letter": "ironclaw milestones list",
+    "node": "ironclaw openclaw nodes",
+}
+"""Kind of thing that is not there -> the verb that lists those that are."""
+
+
+def told(problem: Problem) -> str:
+    """Return what is said of an error of the gateway, with the next step."""
+    said = problem.message
+    match problem:
+        case NotFound():
+            kinds = (kind for kind in _LISTED_BY if said.startswith(f"there is no {kind} "))
+            kind = next(kinds, None)
+            return said if kind is None or "ironclaw " in said else f"{said}; see: {_LISTED_BY[kind]}"
+        case Unauthenticated():
+            return f"{said}; is IRONCLAW_API_KEY right? An operator makes one: ironclaw keys create NAME"
+        case Unavailable() if "cannot be reached" in said and os.environ.get("IRONCLAW_URL"):
+            return f"{said}; is a fleet running at IRONCLAW_URL={os.environ['IRONCLAW_URL']}?"
+        case Unavailable():
+            return f"{said}; see: ironclaw status, ironclaw logs"
+        case _:
+            return said
 
 
 class KeyCredentials:

@@ -8,7 +8,11 @@ from ironclaw_fleet.cli.session import gateway
 
 
 async def spending(run_id: Identifier, *, options: Options = PLAIN) -> None:
-    """Show what a run and the key that pays for it have spent, hold back, and may spend."""
+    """Show what a run and the key that pays for it have spent, hold back, and may spend.
+
+    Args:
+        run_id: The run.
+    """
     async with gateway() as client:
         found = await client.call(api.RUN_SPENDING, run_id=run_id)
     if options.json:

@@ -28,12 +28,11 @@ async def add(
 ) -> None:
     """Make a theater, or open one on a repository.
 
-    Parameters
-    ----------
-    name: The name of the theater, or the path of a git repository, which is then named after its folder;
-        a path has a slash, or is `.`.
-    path: A git repository to work on in place; without it an empty one is made.
-    import_files: Copy the files under PATH into a new repository instead.
+    Args:
+        name: The name of the theater, or the path of a git repository, which is then named after its folder;
+            a path has a slash, or is `.`.
+        path: A git repository to work on in place; without it an empty one is made.
+        import_files: Copy the files under PATH into a new repository instead.
     """
     if import_files and path is None:
         raise Failed("--import-files: give the PATH of the folder to copy", EXIT_USAGE)
@@ -64,7 +63,11 @@ def named(name: str, path: Path | None) -> tuple[str, Path | None]:
 
 @theater.command(name="list")
 async def list_(*, as_of: str | None = None, options: Options = PLAIN) -> None:
-    """List theaters, with their heads now or as of a ledger seq or an instant."""
+    """List theaters, with their heads now or as of a ledger seq or an instant.
+
+    Args:
+        as_of: As it stood at a ledger seq, or at an instant: 2026-11-21T09:30:00Z.
+    """
     async with gateway() as client:
         found = await client.call(api.LIST_THEATERS, query=AsOfQuery(as_of))
     if options.json:
@@ -80,7 +83,13 @@ async def list_(*, as_of: str | None = None, options: Options = PLAIN) -> None:
 async def log(
     theater_id: Identifier, *, limit: int = 30, as_of: str | None = None, options: Options = PLAIN
 ) -> None:
-    """Show the mainline's history as a graph, from its head now or as of a ledger seq or an instant."""
+    """Show the mainline's history as a graph, from its head now or as of a ledger seq or an instant.
+
+    Args:
+        theater_id: The theater.
+        limit: How many lines at most.
+        as_of: As it stood at a ledger seq, or at an instant: 2026-11-21T09:30:00Z.
+    """
     async with gateway() as client:
         found = await client.call(
             api.READ_LOG, query=LogQuery(limit=limit, as_of=as_of), theater_id=theater_id

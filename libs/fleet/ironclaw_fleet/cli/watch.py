@@ -21,7 +21,11 @@ _DRILL_DEADLINE_SECONDS = 600
 
 
 async def patrol(theater: Identifier | None = None, *, options: Options = PLAIN) -> None:
-    """Run one patrol now: of the duty officer, or of the observer over one theater."""
+    """Run one patrol now: of the duty officer, or of the observer over one theater.
+
+    Args:
+        theater: The observer looks at this theater; the duty officer at the fleet otherwise.
+    """
     async with gateway() as client:
         if theater is None:
             found = await client.call(api.PATROL)
@@ -59,14 +63,22 @@ async def audit(*, options: Options = PLAIN) -> None:
 
 
 async def recover(order_id: Identifier, *, options: Options = PLAIN) -> None:
-    """Give an order that failed, was rejected, or is blocked a new attempt now; its work is kept first."""
+    """Give an order that failed, was rejected, or is blocked a new attempt now; its work is kept first.
+
+    Args:
+        order_id: The order.
+    """
     async with gateway() as client:
         done = await client.call(api.RECOVER_ORDER, order_id=order_id)
     print_json(done) if options.json else say(f"{done.order_id}: {done.action}: {done.detail}")
 
 
 async def grades(run: Identifier | None = None, *, options: Options = PLAIN) -> None:
-    """Show how often each rule of the patrol was right, in all or in one run."""
+    """Show how often each rule of the patrol was right, in all or in one run.
+
+    Args:
+        run: Only this run's interventions.
+    """
     async with gateway() as client:
         found = await client.call(api.GET_GRADES, query=GradesQuery(run_id=run))
     if options.json:
@@ -86,10 +98,9 @@ async def drill(
 ) -> None:
     """Plant faults in a scratch theater and report which the patrol missed; exits with 1 when it missed any.
 
-    Parameters
-    ----------
-    fault: A fault to plant, several times for several; all otherwise.
-    deadline: Seconds that the drill may take.
+    Args:
+        fault: A fault to plant, several times for several; all otherwise.
+        deadline: Seconds that the drill may take.
     """
     faults = [item.value for item in fault or list(Fault)]
     run_id = new_id()

@@ -50,26 +50,27 @@ async def chat(
 ) -> None:
     """Ask for work and watch it until the reply.
 
-    Parameters
-    ----------
-    message: What is wanted, in words.
-    theater: Where to work. Otherwise the theater whose repository you stand in; for a codemod the only one
-        on a repository of yours; else the default theater.
-    playbook: summarize, draft, call_summary, codemod or agent; chosen from the message otherwise.
-    input: An input of the playbook, as name=value; the value may be JSON.
-    on_order_failure: What becomes of the run when one of its orders fails: replan, fail or continue;
-        as the playbook has it otherwise.
-    profile: The profile that does every order, instead of what the routing policy says.
-    redo: An earlier run whose result is wanted again, made better.
-    reject: An earlier run whose result is not what was wanted.
-    detach: Answer at once with the run to follow.
-    deadline: Seconds that the whole run may take.
-    priority: How many minutes of waiting its merges are ahead of others, or behind.
-    spend_usd: US dollars that its model calls may cost in all.
-    spend_tokens: Tokens that they may take in all.
-    order_seconds: Seconds that one attempt at an order may take; as the playbook has it otherwise.
-    network: Let commands join the network, where the theater's policy allows it.
+    Args:
+        message: What is wanted, in words.
+        theater: Where to work. Otherwise the theater whose repository you stand in; for a codemod the only
+            one on a repository of yours; else the default theater.
+        playbook: summarize, draft, call_summary, codemod or agent; chosen from the message otherwise.
+        input: An input of the playbook, as name=value; the value may be JSON.
+        on_order_failure: What becomes of the run when one of its orders fails: replan, fail or continue;
+            as the playbook has it otherwise.
+        profile: The profile that does every order, instead of what the routing policy says.
+        redo: An earlier run whose result is wanted again, made better.
+        reject: An earlier run whose result is not what was wanted.
+        detach: Answer at once with the run to follow.
+        deadline: Seconds that the whole run may take.
+        priority: How many minutes of waiting its merges are ahead of others, or behind.
+        spend_usd: US dollars that its model calls may cost in all.
+        spend_tokens: Tokens that they may take in all.
+        order_seconds: Seconds that one attempt at an order may take; as the playbook has it otherwise.
+        network: Let commands join the network, where the theater's policy allows it.
     """
+    if not message.strip():
+        raise Failed("say what is wanted: ironclaw chat 'your message'", EXIT_USAGE)
     run_id = new_id()  # chosen here, so that a lost answer does not lose the run
     if theater is None and "IRONCLAW_URL" not in os.environ:
         async with gateway() as client:
@@ -139,7 +140,14 @@ async def runs(
     as_of: str | None = None,
     options: Options = PLAIN,
 ) -> None:
-    """List runs, newest first, now or as of a ledger seq or an instant."""
+    """List runs, newest first, now or as of a ledger seq or an instant.
+
+    Args:
+        status: Only these.
+        theater: Only this theater's.
+        limit: How many at most.
+        as_of: As it stood at a ledger seq, or at an instant: 2026-11-21T09:30:00Z.
+    """
     async with gateway() as client:
         query = RunsQuery(status=status, theater_id=theater, limit=limit, as_of=as_of)
         page = await client.call(api.LIST_RUNS, query=query)
@@ -171,12 +179,11 @@ async def run(
 ) -> None:
     """Show a run with its orders, now or as of a ledger seq.
 
-    Parameters
-    ----------
-    run_id: The run.
-    at_seq: Show the state as of this ledger seq.
-    as_of: The same, or as of an instant: 2026-11-21T09:30:00Z.
-    follow: Watch the run until it ends.
+    Args:
+        run_id: The run.
+        at_seq: Show the state as of this ledger seq.
+        as_of: The same, or as of an instant: 2026-11-21T09:30:00Z.
+        follow: Watch the run until it ends.
     """
     async with gateway() as client:
         if follow:
@@ -208,7 +215,14 @@ async def orders(
     as_of: str | None = None,
     options: Options = PLAIN,
 ) -> None:
-    """List orders, newest first, now or as of a ledger seq or an instant."""
+    """List orders, newest first, now or as of a ledger seq or an instant.
+
+    Args:
+        run: Only this run's.
+        status: Only these.
+        limit: How many at most.
+        as_of: As it stood at a ledger seq, or at an instant: 2026-11-21T09:30:00Z.
+    """
     query = OrdersQuery(run_id=run, status=status, limit=limit, as_of=as_of)
     async with gateway() as client:
         page = await client.call(api.LIST_ORDERS, query=query)
@@ -222,7 +236,12 @@ async def orders(
 
 
 async def order(order_id: Identifier, *, as_of: str | None = None, options: Options = PLAIN) -> None:
-    """Show an order: objective, attempts, commit, artifacts; now or as of a ledger seq or an instant."""
+    """Show an order: objective, attempts, commit, artifacts; now or as of a ledger seq or an instant.
+
+    Args:
+        order_id: The order.
+        as_of: As it stood at a ledger seq, or at an instant: 2026-11-21T09:30:00Z.
+    """
     async with gateway() as client:
         view = await client.call(api.GET_ORDER, query=AsOfQuery(as_of), order_id=order_id)
     if options.json:
@@ -247,7 +266,12 @@ async def order(order_id: Identifier, *, as_of: str | None = None, options: Opti
 
 
 async def why(subject: Identifier, *, as_of: str | None = None, options: Options = PLAIN) -> None:
-    """Say what a run or an order waits for, who moves next, and by when; or waited for then."""
+    """Say what a run or an order waits for, who moves next, and by when; or waited for then.
+
+    Args:
+        subject: A run or an order.
+        as_of: As it stood at a ledger seq, or at an instant: 2026-11-21T09:30:00Z.
+    """
     async with gateway() as client:
         try:
             answer = await client.call(api.WHY_ORDER, query=AsOfQuery(as_of), order_id=subject)
@@ -259,7 +283,12 @@ async def why(subject: Identifier, *, as_of: str | None = None, options: Options
 async def cancel(
     run_id: Identifier, *, reason: str = "cancelled by the user", options: Options = PLAIN
 ) -> None:
-    """Ask for a run to be cancelled; merged work stays."""
+    """Ask for a run to be cancelled; merged work stays.
+
+    Args:
+        run_id: The run.
+        reason: Why; it stands in the ledger.
+    """
     async with gateway() as client:
         found = await client.call(api.CANCEL_RUN, Cancellation(reason=reason), run_id=run_id)
     print_json(found) if options.json else say(f"run {run_id} is being cancelled")
@@ -268,7 +297,13 @@ async def cancel(
 async def artifact(
     order_id: Identifier, path: str, *, output: Annotated[Path | None, Parameter(alias="-o")] = None
 ) -> None:
-    """Fetch an artifact of an order, to a file or to standard output."""
+    """Fetch an artifact of an order, to a file or to standard output.
+
+    Args:
+        order_id: The order.
+        path: The artifact, as `ironclaw order` names it.
+        output: The file to write; standard output otherwise.
+    """
     async with gateway() as client:
         content = await client.call(api.GET_ARTIFACT, query=api.ArtifactQuery(path=path), order_id=order_id)
     if output is None:
@@ -283,11 +318,10 @@ async def feedback(
 ) -> None:
     """Say what you think of a run's result; routing learns from it.
 
-    Parameters
-    ----------
-    run_id: The run.
-    verdict: accept, reject or redo.
-    comment: Why.
+    Args:
+        run_id: The run.
+        verdict: accept, reject or redo.
+        comment: Why.
     """
     async with gateway() as client:
         answer = await client.call(api.GIVE_FEEDBACK, api.Opinion(verdict, comment), run_id=run_id)

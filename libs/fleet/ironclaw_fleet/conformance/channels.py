@@ -11,8 +11,7 @@ from ironclaw_contracts.canonical import parse
 from ironclaw_contracts.instants import format_instant
 from ironclaw_contracts.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 from ironclaw_fleet.conformance.case import Case
-
-_HARD = '"extra":{"10":1.0,"2":1e21,"é":-0,"\\ud83d\\ude00":"\\u2028","a":[0.1,1e-7,12345678901234567890]}'
+from ironclaw_fleet.conformance.corners import CORNERS
 
 
 class _Channel(Struct, frozen=True):
@@ -84,7 +83,6 @@ def _suite(channel: _Channel, secret: str, run: str, now: datetime) -> list[Case
 
     plain, upper, other = envelope("plain"), envelope("upper"), envelope("other")
     spaced = envelope("spaced").replace(b'":', b'" :\n ')
-    hard = envelope("hard")[:-1] + b"," + _HARD.encode() + b"}"
     tampered = envelope("tampered")
     accepted, duplicate = {"ok": True, "status": "accepted"}, {"ok": True, "status": "duplicate"}
     again = "the same record again is a duplicate"
@@ -93,7 +91,10 @@ def _suite(channel: _Channel, secret: str, run: str, now: datetime) -> list[Case
         case(again, plain, 200, expect=duplicate),
         case("a retry is answered the same, byte for byte", plain, 200, expect=duplicate, same_as=again),
         case("white space and key order are not signed", spaced, 200, expect=accepted),
-        case("numbers, index-like keys and UTF-16 order as in ECMAScript", hard, 200, expect=accepted),
+        *(
+            case(name, envelope(f"corner-{n}")[:-1] + f",{member}}}".encode(), 200, expect=accepted)
+            for n, (name, member) in enumerate(CORNERS.items())
+        ),
         case(
             "a signature in capitals is the same",
             upper,

@@ -1,6 +1,8 @@
 """Templates to HTML. Everything is escaped; markup comes only from our own templates and `markup`."""
 
 import hashlib
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -8,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ironclaw_api_gateway.console import words
 from ironclaw_api_gateway.console.graph import NODE_HEIGHT, NODE_WIDTH
@@ -17,6 +19,7 @@ HERE = Path(str(files("ironclaw_api_gateway") / "console"))
 STATIC = HERE / "static"
 STATIC_PATH = "/console/static"
 _KIB = 1024
+_COMMIT = re.compile(r"\b[0-9a-f]{10}\b")
 
 
 def environment() -> Environment:
@@ -31,6 +34,7 @@ def environment() -> Environment:
     )
     filters: dict[str, Any] = made.filters
     filters |= {"time": time, "size": size, "first_line": first_line, "short": short, "quantity": quantity}
+    filters |= {"seconds": seconds, "without": without, "titled": titled, "merged_orders": merged_orders}
     known: dict[str, Any] = made.globals
     known |= {"static": static, "words": words, "node_width": NODE_WIDTH, "node_height": NODE_HEIGHT}
     return made
@@ -75,6 +79,39 @@ def first_line(text: str, length: int = 120) -> str:
 def short(text: str, length: int = 10) -> str:
     """Return the start of a hash, or the end of a ULID, which is the part that differs."""
     return text[:length] if len(text) in {40, 64} else text[-length:]
+
+
+def seconds(value: float) -> str:
+    """Return a duration in its largest whole unit."""
+    for unit, scale in (("h", 3_600), ("min", 60)):
+        if value >= scale and value % scale == 0:
+            return f"{value / scale:g} {unit}"
+    return f"{value:g} s"
+
+
+def without(path: str, prefix: str) -> str:
+    """Return a path without the folder that all of its neighbours share."""
+    return path.removeprefix(prefix)
+
+
+def titled(text: str, by_id: Mapping[str, Any]) -> Markup:
+    """Return a text in which the ids of known orders are links with their titles."""
+    if not by_id:
+        return escape(text)
+    parts = re.split("(" + "|".join(re.escape(order_id) for order_id in by_id) + ")", text)
+    link = Markup('<a href="/console/orders/{}">{}</a>')
+    shown = (link.format(p, first_line(by_id[p].title, 60)) if p in by_id else escape(p) for p in parts)
+    return Markup("").join(shown)
+
+
+def merged_orders(line: str, by_commit: Mapping[str, Any]) -> Markup:
+    """Return a line of a mainline's log, the merge commits of known orders being links to them."""
+    found = _COMMIT.search(line)
+    order = by_commit.get(found[0]) if found else None
+    if found is None or order is None:
+        return escape(line)
+    link = Markup('<a href="/console/orders/{}">{}</a>').format(order.order_id, found[0])
+    return escape(line[: found.start()]) + link + escape(line[found.end() :])
 
 
 def quantity(count: int, one: str, many: str = "") -> str:

@@ -9,7 +9,6 @@ from litestar.connection import Request
 from litestar.datastructures import Cookie
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect as SeeOther
-from litestar.response import ServerSentEvent
 from litestar.static_files import create_static_files_router
 from litestar_htmx import ClientRedirect, HTMXRequest
 
@@ -19,7 +18,7 @@ from ironclaw_api_gateway.console.sessions import LIFETIME, SignInNeeded, Visito
 from ironclaw_api_gateway.console.site import LIVE_SUFFIX, Site
 from ironclaw_api_gateway.parts import Gateway
 from ironclaw_chassis.problems import as_problem
-from ironclaw_chassis.routes import sent_messages
+from ironclaw_chassis.routes import event_stream
 from ironclaw_contracts.errors import BadRequest, Forbidden, NotFound, Problem, Unauthenticated
 from ironclaw_contracts.ids import check_id, new_id
 
@@ -102,8 +101,7 @@ class Console:
                 await self._gateway.sessions.visitor(cookie)
 
             asked = await self._asked(request, operators=view.operators, following=True)
-            events = sent_messages(self._site.follow(view, asked, checked))
-            return ServerSentEvent(events, headers=_PRIVATE)
+            return event_stream(self._site.follow(view, asked, checked), _PRIVATE)
 
         return [show, follow] if view.parts else [show]
 

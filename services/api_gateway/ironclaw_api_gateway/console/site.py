@@ -31,6 +31,9 @@ _NAVIGATION = (
 )
 """Folder of templates, address, label, and whether only operators see it."""
 
+_SECTION = {"run": "runs", "order": "runs"}
+"""Folders whose pages are looked for under another one's heading."""
+
 
 class Site:
     """The templates and the streams that keep pages true."""
@@ -58,7 +61,8 @@ class Site:
         """Return what the layout needs."""
         visitor = asked.visitor if asked is not None else None
         shown = [n for n in _NAVIGATION if visitor is not None and (visitor.operator or not n[3])]
-        return {"visitor": visitor, "navigation": shown, "current": current, "live_path": None}
+        section = _SECTION.get(current, current)
+        return {"visitor": visitor, "navigation": shown, "current": section, "live_path": None}
 
     def follow(
         self, view: View, asked: Asked, checked: Callable[[], Awaitable[None]]

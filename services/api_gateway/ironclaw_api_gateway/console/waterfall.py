@@ -14,6 +14,7 @@ _BEGINS = {
     E.ORDER_STARTED: "running",
     E.ORDER_COMPLETED: "checking",
     E.ORDER_ADOPTED: "checking",
+    E.INTEGRATION_READY: "waiting",
     E.INTEGRATION_STARTED: "gates",
     E.INTEGRATION_PASSED: "promoting",
 }
@@ -28,6 +29,13 @@ _ENDS = frozenset(
         E.ORDER_CANCELLED,
         E.ORDER_REISSUED,
     }
+)
+
+
+_TICKS_MAX = 8
+_STEPS_SECONDS = (
+    *(n * scale for scale in (0.01, 0.1, 1, 10) for n in (1, 2, 5)),
+    *(60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 86_400),
 )
 
 
@@ -49,11 +57,25 @@ class Row(Struct, frozen=True):
     bars: list[Bar]
 
 
+class Tick(Struct, frozen=True):
+    """A mark of the time axis: seconds after the first event, and where in percent."""
+
+    seconds: float
+    x: float
+
+
 class Waterfall(Struct, frozen=True):
     """A row an order, oldest first; `seconds` from the first event to the last."""
 
     rows: list[Row]
     seconds: float
+
+    @property
+    def ticks(self) -> list[Tick]:
+        """Four to ten marks at a round distance, the first at 0."""
+        step = next((s for s in _STEPS_SECONDS if self.seconds / s <= _TICKS_MAX), self.seconds / 4)
+        count = int(self.seconds / step) if step else 0
+        return [Tick(round(n * step, 3), round(100 * n * step / self.seconds, 2)) for n in range(count + 1)]
 
 
 def waterfall(events: Iterable[Event], until: datetime | None) -> Waterfall:

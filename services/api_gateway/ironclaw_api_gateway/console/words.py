@@ -96,6 +96,13 @@ SUBJECTS: tuple[tuple[str, str, str], ...] = (
     ("order:ID", "The order has cost three units.", "Is the host short of memory? Otherwise cancel its run."),
     ("run:ID", "The run is open and nothing of it moves.", "See why it waits on its page, then co's log."),
     ("merge:ID", "Ready and not merged.", "See why it waits on its page, then integration's log."),
+    (
+        "gates:THEATER/GATE",
+        "Merges of the theater halt: a gate is dead or unproven, or gates.toml cannot be read.",
+        "See the theater's gates; mend .ironclaw/gates.toml on the mainline.",
+    ),
+    ("push:THEATER", "The mainline could not be pushed.", "The reason is git's; merge what the remote has."),
+    ("weather:ORDER", "The order is foreseen to conflict.", "Nothing: it is merged second, or done again."),
     ("worktree:THEATER/NAME", "A worktree of no known order.", "Look into it; nothing removes it."),
     ("audit:tick_age", "Nobody patrols.", "The sentinel patrols meanwhile; see the duty officer's log."),
     ("audit:backlog", "Open orders grow faster than they are done.", "More workers, or see what holds them."),
@@ -107,12 +114,32 @@ SUBJECTS: tuple[tuple[str, str, str], ...] = (
     ),
 )
 
+ENDINGS: dict[str, str] = {
+    "ORDER_FAILED": "failed",
+    "ORDER_BLOCKED": "blocked",
+    "ORDER_REISSUED": "reissued",
+    "ORDER_CANCELLED": "cancelled",
+    "INTEGRATION_FAILED": "merge refused",
+    "RECOVERY_REQUIRED": "not as reported",
+}
+"""How an attempt ended, by the event that ended it."""
+
+NODES: dict[str, Word] = {
+    "online": Word("online", "good", "Heard lately, with room for work."),
+    "idle": Word("idle", "good", "Heard lately, with nothing to do."),
+    "busy": Word("busy", "busy", "Heard lately, with all the work that it takes."),
+    "maintenance": Word("maintenance", "wait", "Says that it is being looked after."),
+    "offline": Word("offline", "bad", "Said that it goes."),
+    "unknown": Word("unknown", "bad", "Not heard for longer than its heartbeats allow, or never."),
+}
+
 SEGMENTS: tuple[tuple[str, str, str], ...] = (
     ("queued", "queued", "in the queue, until a unit claimed it"),
     ("claimed", "claimed", "claimed, until the unit started"),
     ("running", "running", "a unit at work"),
-    ("checking", "checked", "reported, until the merge began"),
-    ("gates", "in gates", "merge and gates"),
+    ("checking", "checked", "reported, until the observer had checked the commit"),
+    ("waiting", "in the merge queue", "ready, until the gates' commands ran or the merge passed"),
+    ("gates", "in gates", "the gates' commands at work on the merged tree"),
     ("promoting", "promoted", "gated, until the mainline had it"),
 )
 """The bars of a waterfall: class, label, meaning."""

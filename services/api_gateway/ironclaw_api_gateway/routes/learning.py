@@ -5,6 +5,7 @@ from ironclaw_chassis.routes import Call, Routes
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import co, learning
+from ironclaw_contracts.endpoints import learning_skills as skills
 
 
 def add_learning_routes(routes: Routes, client: ServiceClient) -> None:
@@ -39,3 +40,21 @@ def add_learning_routes(routes: Routes, client: ServiceClient) -> None:
     async def roll_back_policy(call: Call[api.RollbackRequest, Nothing]) -> learning.PolicyView:
         rollback = learning.Rollback(call.caller.name, call.body.reason)
         return await client.call(learning.ROLL_BACK_POLICY, rollback)
+
+    @routes.serve(api.GET_SKILL_REVIEW)
+    async def get_skill_review(_: Call[Nothing, Nothing]) -> skills.SkillReview:
+        return await client.call(skills.GET_SKILL_REVIEW)
+
+    @routes.serve(api.REVIEW_SKILLS)
+    async def review_skills(_: Call[Nothing, Nothing]) -> skills.SkillReview:
+        return await client.call(skills.REVIEW_SKILLS)
+
+    @routes.serve(api.PROMOTE_SKILL)
+    async def promote_skill(call: Call[api.SkillWish, Nothing]) -> skills.SkillReview:
+        decision = skills.SkillDecision(call.body.proposal_id, call.caller.name)
+        return await client.call(skills.PROMOTE_SKILL, decision)
+
+    @routes.serve(api.ROLL_BACK_SKILL)
+    async def roll_back_skill(call: Call[api.SkillWish, Nothing]) -> skills.SkillReview:
+        decision = skills.SkillDecision(call.body.proposal_id, call.caller.name)
+        return await client.call(skills.ROLL_BACK_SKILL, decision)

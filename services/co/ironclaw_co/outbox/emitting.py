@@ -107,7 +107,7 @@ class Emitting:
             raise Unavailable("no signing secret: set MILESTONE_SIGNING_SECRET")
         sent = await self._emitter.send(*_envelope(record), secrets[0])
         await self._settle(record, sent)
-        return sent.outcome != "unreachable"
+        return sent.outcome != "away"
 
     async def _settle(self, record: Outgoing, sent: Sent) -> None:
         tries = record.tries + 1
@@ -116,7 +116,7 @@ class Emitting:
         match sent.outcome:
             case "delivered" | "duplicate" | "rejected":
                 await self._outbox.settle(key, sent.outcome, tries, 0, sent.reason)
-            case "unreachable":
+            case "away":
                 # The receiver is away: nothing was tried, and order is kept by waiting.
                 await self._outbox.settle(key, "retrying", record.tries, _PAUSE_SECONDS[0] * 2, sent.reason)
             case "failed" if tries >= _TRIES_MAX:

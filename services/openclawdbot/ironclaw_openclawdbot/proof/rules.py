@@ -31,20 +31,23 @@ class NodeKey(Struct, frozen=True):
 
 
 class Node(Struct, frozen=True):
-    """A registered node."""
+    """A registered node; `ours` when it is the garrison's own."""
 
     node_id: str
     role: str
     reputation: float
+    ours: bool = False
     keys: list[NodeKey] = field(default_factory=list[NodeKey])
 
 
 class Version(Struct, frozen=True):
-    """A stored version of an intent."""
+    """A stored version of an intent, and who announced it."""
 
     version: int
     hash: str
     status: AckStatus
+    node_id: str
+    ours: bool = False
 
 
 class Verdict(Struct, frozen=True):
@@ -71,7 +74,7 @@ def judge_announcement(
         if known.hash == message.hash:
             return Verdict(known.status, [], repeated=True)
         return _rejected(f"version {message.version} is known with another hash", "tampered")
-    link = _fault_of_link(message, stored)
+    link = _fault_of_owner(node, stored) or _fault_of_link(message, stored)
     if link is not None:
         return _rejected(link, "rejected")
     notes: list[str] = []
@@ -149,6 +152,13 @@ def _fault_of_key(signature: Signature, node: Node, at: datetime) -> str | None:
     if key.retired_at is not None and at >= key.retired_at:
         return f"key {key.version} is retired since {key.retired_at.isoformat()}"
     return None
+
+
+def _fault_of_owner(node: Node, stored: list[Version]) -> str | None:
+    """An intent is changed by who announced it; one replica of ours goes on with what another began."""
+    if not stored or stored[0].node_id == node.node_id or (stored[0].ours and node.ours):
+        return None
+    return "the intent is another node's"
 
 
 def _fault_of_link(message: Announcement, stored: list[Version]) -> str | None:

@@ -11,11 +11,14 @@ _CHANGES_MAX = 500
 
 
 def liveness(standing: Standing, now: datetime, heartbeat_seconds: float) -> str:
-    """Return a node's status: its own word, or `unknown` once three heartbeats are missing. Pure."""
+    """Return a node's status: its own word, or `unknown` once three heartbeats are missing. Pure.
+
+    After its TTL no word counts, not even `offline` (contract: Heartbeats).
+    """
     if standing.heard_at is None or standing.status is None:
         return "unknown"
     late = now > standing.heard_at + timedelta(seconds=TTL_BEATS * heartbeat_seconds)
-    return "unknown" if late and standing.status != "offline" else standing.status
+    return "unknown" if late else standing.status
 
 
 def view_of(standing: Standing, now: datetime, heartbeat_seconds: float) -> api.NodeView:

@@ -232,6 +232,7 @@ class ProofTransaction:
             node_id,
             row["role"],
             row["reputation"],
+            row["ours"],
             [NodeKey(k["version"], k["public_key_ref"], k["retired_at"]) for k in keys],
         )
 
@@ -256,13 +257,13 @@ class ProofTransaction:
     async def versions(self, intent_id: str) -> list[Version]:
         """Return the stored versions of an intent."""
         rows = await self._connection.fetch(
-            "select * from intents where intent_id = $1 order by version", intent_id
+            "select i.*, coalesce(n.ours, false) as ours from intents i left join nodes n using (node_id)"
+            " where i.intent_id = $1 order by i.version",
+            intent_id,
         )
-        return [Version(row["version"], row["hash"], row["status"]) for row in rows]
+        return [Version(r["version"], r["hash"], r["status"], r["node_id"], r["ours"]) for r in rows]
 
-    async def put_version(
-        self, intent_id: str, version: Version, node_id: str, ack_id: str, campaign_ref: str
-    ) -> None:
+    async def put_version(self, intent_id: str, version: Version, ack_id: str, campaign_ref: str) -> None:
         """Store a version of an intent, or what became of its review."""
         await self._connection.execute(
             "insert into intents (intent_id, version, hash, node_id, status, ack_id, campaign_ref)"
@@ -271,7 +272,7 @@ class ProofTransaction:
             intent_id,
             version.version,
             version.hash,
-            node_id,
+            version.node_id,
             version.status,
             ack_id,
             campaign_ref,

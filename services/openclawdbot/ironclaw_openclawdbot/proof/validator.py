@@ -4,6 +4,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ironclaw_contracts.canonical import jcs
@@ -57,15 +58,13 @@ class Validator:
             verdict = judge_announcement(message, node, stored, now)
             if verdict.repeated:
                 ack_id = await transaction.ack_of(message.intent_id, message.version)
-                return await _stored(transaction, ack_id)
+                return await _stored(transaction, ack_id, message)
             verdict = await _checked_request(transaction, message, verdict, now)
             made = self._receipt(message, message.intent, message.intent_id, message.node_id, verdict, now)
             if verdict.status != "rejected":
-                version = Version(message.version, message.hash, verdict.status)
+                version = Version(message.version, message.hash, verdict.status, message.node_id)
                 campaign: str = message.intent["campaign_ref"]
-                await transaction.put_version(
-                    message.intent_id, version, message.node_id, made.ack.ack_id, campaign
-                )
+                await transaction.put_version(message.intent_id, version, made.ack.ack_id, campaign)
             if verdict.outcome is not None:
                 # By the signed bytes, not by the message: a stranger may repeat them in new envelopes.
                 await _move(transaction, message.node_id, verdict.outcome, f"announce:{message.hash}")
@@ -88,7 +87,7 @@ class Validator:
             seq = last.seq_no if last is not None else None
             verdict = judge_heartbeat(message, node, seq, same, intents, now)
             if verdict.repeated and last is not None:
-                return await _stored(transaction, last.ack_id)
+                return await _stored(transaction, last.ack_id, message)
             verdict = await _checked_request(transaction, message, verdict, now)
             made = self._receipt(message, message.heartbeat, None, message.node_id, verdict, now)
             if verdict.is_live:
@@ -117,9 +116,9 @@ class Validator:
             made = receipt(self._key, self.validator_id, entry.receipt.mcp_response.request_id, ack, now)
             if entry.kind == "announce" and entry.intent_id is not None:
                 message = read_announcement(entry.message)
-                version = Version(message.version, message.hash, decision)
+                version = Version(message.version, message.hash, decision, entry.node_id)
                 await transaction.put_version(
-                    entry.intent_id, version, entry.node_id, made.ack.ack_id, message.intent["campaign_ref"]
+                    entry.intent_id, version, made.ack.ack_id, message.intent["campaign_ref"]
                 )
             await transaction.supersede(ack_id)
             await transaction.write(
@@ -214,11 +213,13 @@ async def _move(transaction: ProofTransaction, node_id: str, outcome: Outcome, c
         await transaction.move_reputation(node_id, outcome, moved(node.reputation, outcome), cause)
 
 
-async def _stored(transaction: ProofTransaction, ack_id: str) -> Receipt:
+async def _stored(transaction: ProofTransaction, ack_id: str, message: Announcement | Heartbeat) -> Receipt:
+    """Return the stored ACK under the request's own id: signed bytes may be repeated in a new call."""
     entry = await transaction.entry(ack_id)
     if entry is None:
         raise NotFound(f"the receipt {ack_id} is not there")
-    return entry.receipt
+    answer = msgspec.structs.replace(entry.receipt.mcp_response, request_id=message.request.request_id)
+    return msgspec.structs.replace(entry.receipt, mcp_response=answer)
 
 
 async def _kept(

@@ -18,6 +18,7 @@ from ironclaw_openclawdbot.proof.store import ProofStore, Standing
 
 _LOOK_SECONDS = 0.5
 """A node's silence is seen this long after its TTL; well within a second."""
+_PAUSE_SECONDS_MIN = 2.0
 
 
 class Silence(Struct, frozen=True):
@@ -47,6 +48,16 @@ def silences(
     ]
 
 
+def watch_since(since: datetime, looked_at: datetime, now: datetime, heartbeat_seconds: float) -> datetime:
+    """Return since when there is a watch. Pure.
+
+    One that did not look for a heartbeat's time was stopped, or without its database: no node could be heard
+    meanwhile, so it begins anew rather than call all of them silent.
+    """
+    pause = timedelta(seconds=max(heartbeat_seconds, _PAUSE_SECONDS_MIN))
+    return now if now - looked_at > pause else since
+
+
 class NodeWatch:
     """Looks at all nodes twice a second; `followers` hear what changed."""
 
@@ -57,7 +68,7 @@ class NodeWatch:
         self._escalations = escalations
         self._heartbeat_seconds = heartbeat_seconds
         self._streams_max = streams_max
-        self._since = datetime.now(UTC)
+        self._since = self._looked_at = datetime.now(UTC)
         self._raised: set[tuple[str, int | None]] = set()
         self._views: dict[str, api.NodeView] = {}
         self._changed = asyncio.Event()
@@ -67,6 +78,8 @@ class NodeWatch:
         """Look once, then pause."""
         now = datetime.now(UTC)
         standings = await self._store.nodes()
+        self._since = watch_since(self._since, self._looked_at, now, self._heartbeat_seconds)
+        self._looked_at = now
         views = {s.node_id: view_of(s, now, self._heartbeat_seconds) for s in standings}
         if views != self._views:
             self._views = views

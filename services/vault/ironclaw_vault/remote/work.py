@@ -84,7 +84,7 @@ class RemoteWork:
         order = (await self._ledger.order(order_id)).order
         repository = await self._theaters.repository(order.theater_id)
         branch = ironclaw_git.order_branch(order_id, request.attempt)
-        head = (await repository.refs(f"refs/heads/{branch}")).get(f"refs/heads/{branch}")
+        head = await repository.ref(f"refs/heads/{branch}")
         if head is None or head != request.commit_sha:
             raise Conflict(f"{branch} stands on {head or 'nothing'}, not on {request.commit_sha}")
         path = self._theaters.places(order.theater_id).worktree(order_id, request.attempt)

@@ -15,7 +15,7 @@ Text = Annotated[str, Meta(max_length=1_000_000)]
 
 
 class ListFiles(Struct, frozen=True, forbid_unknown_fields=True, tag="list"):
-    """List files below a folder, recursively, without those that git ignores."""
+    """List files below a folder, recursively; caches and installed packages are left out."""
 
     folder: Annotated[str, Meta(max_length=1_024)] = "."
 

@@ -3,15 +3,20 @@
 from ironclaw_contracts.endpoints.api_gateway import learning, merging, openclaw, operations, work
 from ironclaw_contracts.endpoints.api_gateway.learning import (
     GET_POLICY,
+    GET_SKILL_REVIEW,
     GIVE_FEEDBACK,
     LEARN_TICK,
     PROMOTE_POLICY,
+    PROMOTE_SKILL,
     REPLAY_RUN,
+    REVIEW_SKILLS,
     ROLL_BACK_POLICY,
+    ROLL_BACK_SKILL,
     Opinion,
     PromotionRequest,
     ReplayWish,
     RollbackRequest,
+    SkillWish,
 )
 from ironclaw_contracts.endpoints.api_gateway.merging import (
     DECIDE,
@@ -117,6 +122,7 @@ __all__ = [
     "GET_RECEIPT",
     "GET_REPUTATION",
     "GET_RUN",
+    "GET_SKILL_REVIEW",
     "GET_VALIDATOR",
     "GET_WEATHER",
     "GIVE_FEEDBACK",
@@ -136,6 +142,7 @@ __all__ = [
     "PATROL",
     "PATROL_THEATER",
     "PROMOTE_POLICY",
+    "PROMOTE_SKILL",
     "PROVE_GATES",
     "READ_AUDIT",
     "READ_LOG",
@@ -148,8 +155,10 @@ __all__ = [
     "REPORT_FIGURES",
     "RESTORE_SALVAGE",
     "RETIRE_KEY",
+    "REVIEW_SKILLS",
     "REVOKE_KEY",
     "ROLL_BACK_POLICY",
+    "ROLL_BACK_SKILL",
     "RUN_SPENDING",
     "SHOW_GATES",
     "SHOW_SALVAGE",
@@ -168,4 +177,5 @@ __all__ = [
     "ReplayWish",
     "RollbackRequest",
     "ServiceStatus",
+    "SkillWish",
 ]

@@ -8,6 +8,7 @@ from ironclaw_contracts.artifacts import Line
 from ironclaw_contracts.endpoint import OPERATORS, USERS, Endpoint, Nothing
 from ironclaw_contracts.endpoints.co import Replay, ReplayId
 from ironclaw_contracts.endpoints.learning import FeedbackAnswer, PolicyQuery, PolicyView, Tick
+from ironclaw_contracts.endpoints.learning_skills import SkillReview
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.ids import Id
 from ironclaw_contracts.policy import PolicyVersion, Verdict
@@ -31,6 +32,12 @@ class ReplayWish(Struct, frozen=True):
 
     profile: Id
     replay_id: ReplayId | None = None
+
+
+class SkillWish(Struct, frozen=True):
+    """Which of Appleseed's proposals; who decides is who holds the key."""
+
+    proposal_id: Line
 
 
 class RollbackRequest(Struct, frozen=True):
@@ -98,6 +105,56 @@ ROLL_BACK_POLICY = Endpoint(
     idempotent=False,
     timeout_seconds=60.0,
 )
+GET_SKILL_REVIEW = Endpoint(
+    service=Service.API_GATEWAY,
+    name="get_skill_review",
+    method="GET",
+    path="/skills/review",
+    summary="Appleseed's review queue as it was last judged.",
+    body=Nothing,
+    query=Nothing,
+    answer=SkillReview,
+    callers=OPERATORS,
+)
+REVIEW_SKILLS = Endpoint(
+    service=Service.API_GATEWAY,
+    name="review_skills",
+    method="POST",
+    path="/skills/review",
+    summary="Have Appleseed propose and judge anew from the evidence as it is now.",
+    body=Nothing,
+    query=Nothing,
+    answer=SkillReview,
+    callers=OPERATORS,
+    idempotent=False,
+    timeout_seconds=60.0,
+)
+PROMOTE_SKILL = Endpoint(
+    service=Service.API_GATEWAY,
+    name="promote_skill",
+    method="POST",
+    path="/skills/promote",
+    summary="Apply a proposal that is ready to its skill file.",
+    body=SkillWish,
+    query=Nothing,
+    answer=SkillReview,
+    callers=OPERATORS,
+    idempotent=False,
+    timeout_seconds=60.0,
+)
+ROLL_BACK_SKILL = Endpoint(
+    service=Service.API_GATEWAY,
+    name="roll_back_skill",
+    method="POST",
+    path="/skills/rollback",
+    summary="Restore the skill file that a promotion changed.",
+    body=SkillWish,
+    query=Nothing,
+    answer=SkillReview,
+    callers=OPERATORS,
+    idempotent=False,
+    timeout_seconds=60.0,
+)
 REPLAY_RUN = Endpoint(
     service=Service.API_GATEWAY,
     name="replay_run",
@@ -111,4 +168,7 @@ REPLAY_RUN = Endpoint(
     idempotent=False,
     timeout_seconds=300.0,
 )
-ENDPOINTS = (GIVE_FEEDBACK, GET_POLICY, LEARN_TICK, PROMOTE_POLICY, ROLL_BACK_POLICY, REPLAY_RUN)
+ENDPOINTS = (
+    *(GIVE_FEEDBACK, GET_POLICY, LEARN_TICK, PROMOTE_POLICY, ROLL_BACK_POLICY, REPLAY_RUN),
+    *(GET_SKILL_REVIEW, REVIEW_SKILLS, PROMOTE_SKILL, ROLL_BACK_SKILL),
+)

@@ -58,6 +58,17 @@
     document.documentElement.dataset.live = "no";
   });
 
+  // On a narrow screen the bar scrolls: what is open has to be seen in it.
+  document.querySelector(".bar nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+  for (const suggestion of document.querySelectorAll("[data-try]")) {
+    suggestion.addEventListener("click", () => {
+      const field = document.getElementById("message");
+      field.value = suggestion.dataset.try;
+      field.focus();
+    });
+  }
+
   const THEMES = ["system", "light", "dark"];
   const themeButton = document.getElementById("theme");
   const showTheme = (name) => {
@@ -87,6 +98,7 @@
   });
 
   // Charts: the part that is sent again carries the figures, the drawing stands outside of it.
+  const CHART_HEIGHT = 200;
   const charts = new Map();
   const colour = (name) => {
     const probe = document.createElement("span");
@@ -104,11 +116,11 @@
     const axis = () => ({ stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } });
     const chart = new uPlot({
       width: box.clientWidth - 16,
-      height: 180,
-      legend: { live: false },
+      height: CHART_HEIGHT,
+      legend: { show: false },
       cursor: { show: false },
       scales: { y: { range: (_, low, high) => [0, Math.max(high, 4)] } },
-      axes: [{ ...axis(), values: (_, at) => at.map((time) => new Date(time * 1000).toISOString().slice(11, 16)) }, axis()],
+      axes: [{ ...axis(), values: (_, at) => at.map((time) => new Date(time * 1000).toISOString().slice(11, at[1] - at[0] < 60 ? 19 : 16)) }, axis()],
       series: [{}, { label: data.dataset.label, stroke: colour("--accent"), width: 2, points: { show: false }, fill: colour("--busy-ground"), paths: uPlot.paths.stepped({ align: 1 }) }],
     }, series, box);
     charts.set(box, chart);
@@ -121,7 +133,7 @@
   };
   document.addEventListener("ironclaw:theme", redraw);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  addEventListener("resize", () => charts.forEach((chart, box) => chart.setSize({ width: box.clientWidth - 16, height: 180 })));
+  addEventListener("resize", () => charts.forEach((chart, box) => chart.setSize({ width: box.clientWidth - 16, height: CHART_HEIGHT })));
 
   drawAll(document);
   tell(document);

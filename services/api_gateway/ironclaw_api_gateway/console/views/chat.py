@@ -14,7 +14,17 @@ from ironclaw_contracts.errors import BadRequest
 from ironclaw_contracts.ids import new_id
 from ironclaw_contracts.snapshots import OrderSnapshot
 
-PLAYBOOKS = ("summarize", "draft", "call_summary")
+PLAYBOOKS = (
+    ("summarize", "every document, and an overview"),
+    ("draft", "one text"),
+    ("call_summary", "a call's transcript"),
+    ("codemod", "a command on every part of the code"),
+    ("agent", "a model with tools"),
+)
+_TRIES = (
+    ("Draft a note about spring floods", "one order, merged in seconds"),
+    ("Summarize every document under docs/", "an order for each document of the theater, then an overview"),
+)
 _LOOKED_AT = 100
 _RECENT = 12
 
@@ -27,7 +37,13 @@ def add_chat(pages: Pages, client: ServiceClient, chat: Chat) -> None:
         theaters = (await client.call(vault.LIST_THEATERS)).theaters
         own = [run for run in runs if run.user_id == asked.visitor.key.name][:_RECENT]
         names = [theater.theater_id for theater in theaters]
-        return {"recent": own, "theaters": names, "playbooks": PLAYBOOKS, "new_run_id": new_id()}
+        return {
+            "recent": own,
+            "theaters": names,
+            "playbooks": PLAYBOOKS,
+            "new_run_id": new_id(),
+            "tries": _TRIES,
+        }
 
     async def conversation(asked: Asked) -> Context:
         run_id = asked.path["run_id"]

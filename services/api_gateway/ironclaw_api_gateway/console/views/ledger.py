@@ -10,7 +10,7 @@ from ironclaw_api_gateway.console.pages import Asked, Context, Pages, View
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_contracts.chain import ChainVerifier, ExportLine
 from ironclaw_contracts.endpoints import ledger
-from ironclaw_contracts.errors import BadRequest
+from ironclaw_contracts.errors import BadRequest, NotFound
 from ironclaw_contracts.events import EventType
 from ironclaw_contracts.ids import check_id
 
@@ -63,7 +63,24 @@ def add_ledger(pages: Pages, client: ServiceClient) -> None:
         done = verifier.next_seq - 1
         return {"chain": chain, "done": done, "total": max(total, done), "result": result, "live": more}
 
+    async def event(asked: Asked) -> Context:
+        given = asked.path["seq"]
+        if not given.isdecimal() or len(given) > 18 or given == "0":
+            raise BadRequest(f"seq is {given[:40]!r}: give a whole number from 1 on")
+        query = ledger.EventsQuery(after=int(given) - 1, limit=1)
+        page = await client.call(ledger.LIST_EVENTS, query=query)
+        if not page.events:
+            raise NotFound(f"the ledger ends before event {given}")
+        return {"event": page.events[0]}
+
     pages.views += [
+        View(
+            path="/console/events/{seq:str}",
+            name="ledger",
+            gather=event,
+            template="event.html",
+            operators=True,
+        ),
         View(path="/console/ledger", name="ledger", gather=search, parts=("head", "events"), operators=True),
         View(
             path="/console/ledger/verify",

@@ -13,6 +13,8 @@ from ironclaw_contracts.errors import BadRequest
 
 _LOG_LINES = 60
 _ORDERS = 500
+_SHORT = 10
+"""Characters of a commit's hash in a line of the log."""
 _MERGING = (OrderPhase.READY, OrderPhase.INTEGRATING, OrderPhase.GATED, OrderPhase.HELD)
 
 
@@ -36,6 +38,7 @@ def add_theaters(pages: Pages, client: ServiceClient) -> None:
             "theater": theater,
             "gates": gates,
             "log": log,
+            "by_commit": {o.merge_commit[:_SHORT]: o for o in orders if o.merge_commit is not None},
             "queue": [order for order in reversed(orders) if order.phase in _MERGING],
             "worktrees": [
                 order
