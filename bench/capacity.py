@@ -1,4 +1,4 @@
-"""What an order's events cost the ledger's PostgreSQL: its time on a core and its log, not the time on the wall.
+"""What an order's events cost the ledger's PostgreSQL: time on a core and log, not the time on the wall.
 
 Time on a core and bytes say how far one PostgreSQL carries, whatever else runs on the machine: docs/scale.md.
 
@@ -8,6 +8,7 @@ Time on a core and bytes say how far one PostgreSQL carries, whatever else runs 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from importlib.resources import files
 
 import asyncpg
 import psutil
@@ -16,13 +17,12 @@ from bench.learning import ORDERS_A_RUN, WRITERS, write_run
 from bench.ledger import Raw
 from bench.report import Row, paired
 from bench.stand import Stand, standing
+from ironclaw_chassis.database import migrate
 from ironclaw_chassis.secret import Secret
-from ironclaw_contracts.enums import Service
-from ironclaw_fleet.databases import migrate_service
 from ironclaw_ledger.parts import Ledger
 from ironclaw_ledger.settings import Settings
 
-ORDERS, ROUNDS = 1_600, 3
+ORDERS, ROUNDS = 320, 3
 
 
 class Meter:
@@ -70,13 +70,11 @@ async def write_orders(ledger: Ledger, round_: int) -> None:
 async def measure(stand: Stand) -> list[Row]:
     """Write orders, and in turn insert the rows that they led to, plainly."""
     url = await stand.database("capacity")
-    env = {"PATH": "/usr/bin:/bin", "IRONCLAW_HOME": str(stand.state.path)}
     connection = await asyncpg.connect(url)
-    await connection.execute("create schema ledger")
-    owner = f"{url}?options=-csearch_path%3Dledger"
-    await migrate_service(Service.LEDGER, owner, env)
+    await connection.execute("create schema ledger; alter database capacity set search_path = ledger")
+    await migrate(url, files("ironclaw_ledger") / "migrations")
     meter = await Meter.of(connection)
-    ledger = Ledger(Settings(database_url=Secret(owner), keys_dir=str(stand.state.keys)))
+    ledger = Ledger(Settings(database_url=Secret(url), keys_dir=str(stand.state.keys)))
     rounds: list[dict[str, float]] = []
     plain: list[dict[str, float]] = []
     async with ledger.open(), asyncpg.create_pool(url, min_size=8, max_size=8) as pool:
@@ -139,5 +137,5 @@ async def standing_alone() -> list[Row]:
 
 
 def rows() -> list[Row]:
-    """Measure three rounds of 1,600 orders."""
+    """Measure three rounds of 320 orders."""
     return asyncio.run(standing_alone())
