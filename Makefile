@@ -10,7 +10,7 @@ FAULTS ?= 20
 IMAGE ?= ironclaw
 
 .PHONY: help install demo up down test test-browser browser screenshots assets chaos trust check bench format lock clean
-.PHONY: image secrets sbom compose-test
+.PHONY: image secrets sbom compose-test deploy-test
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ sbom: image ## Write the image's bill of materials to dist/ironclaw.cdx.json (Cy
 
 compose-test: $(STAMP) ## Run deploy/compose.yaml, kill containers at random during the demo's job, take it down
 	@IRONCLAW_DEPLOY_TESTS=1 $(BIN)/python -m pytest tests/e2e/deploy/test_compose.py -s -rs
+
+deploy-test: $(STAMP) ## Run deploy/ on a container engine: compose and the Swarm stack, each harmed during the demo's job
+	@IRONCLAW_DEPLOY_TESTS=1 $(BIN)/python -m pytest tests/e2e/deploy -s -rs
 
 clean: ## Remove the environment and the fleet's state
 	rm -rf $(VENV) .ironclaw

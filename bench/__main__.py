@@ -28,16 +28,6 @@ SUITES = (
     "heartbeats",
     "learning",
 )
-    "chat",
-    "orders",
-    "process",
-    "handover",
-    "ledger",
-    "appending",
-    "milestones",
-    "heartbeats",
-    "learning",
-)
 BY_NAME = ("growth", "orders_growth")
 
 

@@ -189,6 +189,20 @@ def test_given_a_service_when_its_network_policy_is_read_then_it_lets_in_whom_th
         assert len(rules) == 1, f"{caller} cannot leave for {service}"
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_given_a_service_when_its_network_policy_is_read_then_it_leaves_for_nobody_whom_it_may_not_call(
+    service: Service,
+) -> None:
+    policies = {item["metadata"]["name"]: item["spec"] for item in kubernetes("network.yaml")}
+    left_for = {
+        (peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"], rule["ports"][0]["port"])
+        for rule in policies[in_kubernetes(service)]["egress"]
+        for peer in rule.get("to", [])
+        if "podSelector" in peer
+    }
+    assert left_for == {(in_kubernetes(s), SERVICE_PORTS[s]) for s in SERVICES if service in may_call(s)}
+
+
 def test_given_the_manifests_when_kustomize_builds_them_then_they_are_whole(tmp_path: Path) -> None:
     if shutil.which("kubectl") is None:
         pytest.skip("kubectl is not installed")

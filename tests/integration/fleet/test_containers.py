@@ -7,11 +7,13 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from ironclaw_chassis.database import read_migrations
 from ironclaw_chassis.identity import load_private_key, load_public_key
 from ironclaw_contracts.enums import Service
 from ironclaw_fleet.databases import WITH_DATABASE
@@ -93,6 +95,32 @@ async def test_given_two_jobs_at_once_when_they_migrate_then_both_end_well_and_r
         for service in WITH_DATABASE:
             connection = await asyncpg.connect((folder / f"{service.value}.database_url").read_text())
             assert await connection.fetchval("select count(*) from schema_migrations") >= 1
+            await connection.close()
+
+
+@pytest.mark.trust
+async def test_given_a_job_killed_again_and_again_on_its_way_when_run_once_more_then_it_ends_what_was_begun(
+    tmp_path: Path, open_state: StateDirectory
+) -> None:
+    port = free_port()
+    async with server(open_state, port) as postgres:
+        folder = tmp_path / "secrets"
+        make_secrets(folder, port)
+        environ = {"DATABASE_URL": postgres.url("postgres"), "IRONCLAW_KEYS_DIR": str(folder)}
+        for lines in range(0, len(WITH_DATABASE), 2):
+            job = ironclaw("migrate", **environ)
+            assert job.stdout is not None
+            for _ in range(lines):
+                await asyncio.to_thread(job.stdout.readline)
+            await asyncio.sleep(0.05)  # into the next service's files
+            job.kill()
+            job.communicate()
+        said = await asyncio.to_thread(done, ironclaw("migrate", **environ))
+        assert all(f"{service.value}: its schema is up to date" in said for service in WITH_DATABASE)
+        for service in WITH_DATABASE:
+            connection = await asyncpg.connect((folder / f"{service.value}.database_url").read_text())
+            known = len(read_migrations(files(f"ironclaw_{service.value}") / "migrations"))
+            assert await connection.fetchval("select count(*) from schema_migrations") == known, service
             await connection.close()
 
 

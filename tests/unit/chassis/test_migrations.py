@@ -1,5 +1,8 @@
 """Migrations: numbered, forward only, and never changed once applied."""
 
+import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import asyncpg
@@ -42,3 +45,37 @@ async def test_given_a_migration_that_fails_half_way_when_mended_then_nothing_of
     write(folder, **{"0002_b": "create table b (x int)"})
     assert await migrate(database_url, folder) == 1
     assert await migrate(database_url, folder) == 0
+
+
+@pytest.mark.trust
+async def test_given_a_migration_whose_process_is_killed_half_way_when_run_again_then_it_is_whole(
+    tmp_path: Path, database_url: str
+) -> None:
+    folder = write(
+        tmp_path / "m",
+        **{
+            "0001_a": "create table a (x int)",
+            "0002_b": "create table b (x int); insert into b values (1); select pg_sleep(2)",
+        },
+    )
+    program = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom ironclaw_chassis.database import migrate\n"
+        "asyncio.run(migrate(sys.argv[1], Path(sys.argv[2])))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program, database_url, str(folder)])
+    watching = await asyncpg.connect(database_url)
+    try:
+        half_way = "select count(*) from pg_stat_activity where query like '%pg_sleep(2)%' and pid != pg_backend_pid()"
+        while not await watching.fetchval(half_way):
+            assert process.poll() is None
+            await asyncio.sleep(0.01)
+        process.kill()
+        process.wait()
+        # The server may be at the dead process's statement still: the lock keeps the next one waiting meanwhile.
+        assert await migrate(database_url, folder) == 1
+        assert await watching.fetchval("select count(*) from b") == 1
+        assert await watching.fetchval("select count(*) from schema_migrations") == 2
+    finally:
+        process.kill()
+        process.wait()
+        await watching.close()
