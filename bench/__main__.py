@@ -17,7 +17,17 @@ import msgspec
 
 from bench.report import Row, machine, table
 
-SUITES = ("chat", "process", "ledger", "appending", "milestones", "heartbeats", "learning")
+SUITES = (
+    "chat",
+    "orders",
+    "process",
+    "handover",
+    "ledger",
+    "appending",
+    "milestones",
+    "heartbeats",
+    "learning",
+)
 BY_NAME = ("growth",)
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 
 from ironclaw_contracts.endpoints import ALL
+from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import SERVICE_PORTS
 from tests.support.fleet import FleetUnderTest
 from tests.support.git import git, make_repository
 from tests.support.processes import alive, descendants
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -259,6 +261,23 @@ def test_given_a_merged_order_when_its_diff_is_asked_for_then_the_patch_is_print
     found = fleet.cli_json("diff", str(order["order_id"]))
     assert found["paths"] == [artifact["path"] for artifact in order["artifacts"]]  # type: ignore[attr-defined]
     assert "there is no order" in fleet.cli("diff", "unknown", code=1)
+
+
+async def test_given_a_merged_run_when_the_command_center_is_asked_for_then_nodes_milestones_and_demand_are_told(
+    fleet: FleetUnderTest, run_id: str
+) -> None:
+    async with fleet.client() as client:
+
+        async def told() -> bool | None:
+            feed = (await client.call(api.COMMAND_CENTER)).feed
+            return True if any(run_id in milestone.claim for milestone in feed) else None
+
+        await until(told, what="the run's milestone")
+    found = fleet.cli_json("center")
+    assert len(found["overview"]["proofNodes"]) == 6
+    assert {s["state"] for s in found["demand"]["segments"]} <= {"hot", "warm", "idle"}
+    said = fleet.cli("center", "--limit", "50")
+    assert run_id in said and "proof node" in said and "demand, " in said
 
 
 def test_given_no_terminal_when_the_fleet_is_watched_then_it_is_shown_once(fleet: FleetUnderTest) -> None:

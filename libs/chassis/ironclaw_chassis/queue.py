@@ -19,6 +19,9 @@ from ironclaw_contracts.errors import Unavailable
 from ironclaw_contracts.jobs import QUEUE_NAME, JobMessage
 
 JOB_FUNCTION = "execute_order"
+HINTS = f"{QUEUE_NAME}:hints"
+"""A list with an element for each job queued of late, on which consumers wait. It says only: look now."""
+_HINTS_MAX = 256
 
 # arq pickles by default, which makes write access to Redis the execution of code; JSON does not.
 serialize_job: Callable[[dict[str, Any]], bytes] = msgspec.json.encode
@@ -79,6 +82,11 @@ class ArqQueue:
                 queued = await pool.enqueue_job(
                     JOB_FUNCTION, msgspec.to_builtins(sent), _job_id=job.job_id, _queue_name=QUEUE_NAME
                 )
+                if queued is not None:
+                    async with pool.pipeline(transaction=False) as hint:
+                        hint.lpush(HINTS, b"1")
+                        hint.ltrim(HINTS, 0, _HINTS_MAX - 1)
+                        await hint.execute()
         except (RedisError, OSError) as error:
             raise Unavailable(f"the queue is away: {type(error).__name__}") from error
         return queued is not None

@@ -26,7 +26,8 @@ _BACKOFF_SECONDS = (0.1, 10.0)
 class Reconciler:
     """Runs `reconcile(key)` for every hinted or listed key.
 
-    `list_keys` yields all keys that may need work; it runs every `period_seconds`.
+    `list_keys` yields all keys that may need work; it runs every `period_seconds`, and every `idle_seconds`
+    as long as it yields none.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class Reconciler:
         list_keys: ListKeys,
         *,
         period_seconds: float,
+        idle_seconds: float | None = None,
         concurrency: int = 8,
     ) -> None:
         self.name = name
         self._reconcile = reconcile
         self._list_keys = list_keys
         self._period_seconds = period_seconds
+        self._idle_seconds = period_seconds if idle_seconds is None else max(idle_seconds, period_seconds)
         self._concurrency = concurrency
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._queued: set[str] = set()
@@ -114,13 +117,16 @@ class Reconciler:
     async def _sweep(self) -> None:
         while True:
             self._sweep_due.clear()
+            pause = self._idle_seconds
             try:
                 async for key in self._list_keys():
                     self.nudge(key)
+                    pause = self._period_seconds
             except Exception as error:
                 log.warning("sweep failed", reconciler=self.name, reason=str(error))
+                pause = self._period_seconds
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._period_seconds):
+                async with asyncio.timeout(pause):
                     await self._sweep_due.wait()
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound=ServiceSettings)
 
-_DRAIN_SECONDS = 2  # an open event stream would otherwise hold the shutdown for ever
 _CALLS_MAX = 2048
 _TOO_MANY = msgspec.json.encode(
     failure(Unavailable.code, f"{_CALLS_MAX} calls are under way; send it again later")
@@ -54,10 +53,9 @@ def run_service(service: Service, kind: type[DatabaseSettings], app: str, migrat
 def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -> None:
     """Run one service until SIGTERM or SIGINT; open requests get two seconds to end."""
 
-    import uvicorn
-
     from ironclaw_chassis.app import VERSION
     from ironclaw_chassis.overload import bounded
+    from ironclaw_chassis.server import run_server
 
     settings = load_settings(service, kind)
     configure_logging(service, settings.log_level, settings.log_format)
@@ -71,18 +69,8 @@ def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -
         sys.exit(f"ironclaw {service.value}: {error}")
     except OSError as error:  # a key, mostly
         sys.exit(f"ironclaw {service.value}: {error.filename}: {error.strerror}; see docs/settings.md")
-    uvicorn.run(
+    run_server(
         bounded(app, calls_max=_CALLS_MAX, answer=_TOO_MANY),
-        host=settings.host,
-        port=settings.port or settings.port_of(service),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        timeout_graceful_shutdown=_DRAIN_SECONDS,
-        timeout_keep_alive=60,
-        backlog=512,
+        settings.host,
+        settings.port or settings.port_of(service),
     )

@@ -13,7 +13,7 @@ from ironclaw_chassis.escalations import Escalations
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.endpoints import observer, vault
 from ironclaw_contracts.endpoints.duty_officer import Intervention, Patrol
-from ironclaw_contracts.enums import OrderPhase, Severity
+from ironclaw_contracts.enums import Cause, OrderPhase, Severity
 from ironclaw_contracts.errors import Conflict, Problem, Unavailable
 from ironclaw_contracts.events import EventType, new_event
 from ironclaw_contracts.payloads import PatrolTick
@@ -86,6 +86,11 @@ class Patroller:
         view = await self._ledger.order(order_id)
         decision = decide(view.order, view.lease, datetime.now(UTC), self._limits)
         return await self._carry_out(view.order, decision, view.lease)
+
+    @property
+    def open_causes(self) -> list[Cause]:
+        """The causes whose breaker is not closed."""
+        return self._to.breakers.open_causes
 
     async def sweep(self) -> None:
         """Look at all that a breaker holds, between the ticks."""

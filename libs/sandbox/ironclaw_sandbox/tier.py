@@ -60,12 +60,21 @@ def choose(setting: Setting, report: Report) -> Tier:
         return report.tiers[0]
     if setting is not Setting.AUTO and Tier(setting) in report.tiers:
         return Tier(setting)
-    missing = [ability for ability in report.abilities if not ability.works]
-    told = "; ".join(f"{one.name}: {one.detail}" + (f" ({one.mend})" if one.mend else "") for one in missing)
     wanted = (
         "no tier of the sandbox works here" if setting is Setting.AUTO else f"{SETTING}={setting} fails here"
     )
     raise SandboxRefused(
-        f"{wanted}, so no command is run. {told or 'nothing was tried'}. Where the machine itself is the "
-        f"boundary (a throw-away container), {SETTING}=off runs commands without a sandbox"
+        f"{wanted}, so no command is run. {_told(report) or 'nothing was tried'}. Where the machine itself "
+        f"is the boundary (a throw-away container), {SETTING}=off runs commands without a sandbox"
+    )
+
+
+def _told(report: Report) -> str:
+    """Return what failed, each mend once: one cause takes many abilities away."""
+    by_mend: dict[str, list[str]] = {}
+    for one in report.abilities:
+        if not one.works:
+            by_mend.setdefault(one.mend, []).append(f"{one.name}: {one.detail}")
+    return "; ".join(
+        ", ".join(failed) + (f" (mend: {mend})" if mend else "") for mend, failed in by_mend.items()
     )

@@ -13,6 +13,7 @@ from ironclaw_api_gateway.following import Following
 from ironclaw_api_gateway.orders import Orders
 from ironclaw_api_gateway.parts import Gateway
 from ironclaw_api_gateway.receipts import Receipts
+from ironclaw_api_gateway.routes.command_center import add_command_center_routes
 from ironclaw_api_gateway.routes.learning import add_learning_routes
 from ironclaw_api_gateway.routes.merging import add_merging_routes
 from ironclaw_api_gateway.routes.openclaw import add_openclaw_routes
@@ -48,6 +49,7 @@ def compose(settings: Settings) -> Litestar:
     add_telling_routes(routes, client)
     add_openclaw_routes(routes, client, following)
     add_learning_routes(routes, client)
+    add_command_center_routes(routes, client)
     mcp = fleet_server(client, chat, gateway, VERSION)
     port = settings.port or settings.port_of(Service.API_GATEWAY)
 

@@ -15,7 +15,7 @@ from ironclaw_chassis.node.beating import ServiceNode
 from ironclaw_chassis.queue import ArqQueue
 from ironclaw_chassis.reconciler import Reconciler, background, forever
 from ironclaw_contracts.endpoints import ALL
-from ironclaw_contracts.enums import Service
+from ironclaw_contracts.enums import OrderPhase, Service
 from ironclaw_contracts.events import EventType
 from ironclaw_duty_officer.drills import start_drill
 from ironclaw_duty_officer.grading import Grading
@@ -44,11 +44,27 @@ def compose(settings: Settings) -> Litestar:
     async def look_at(order_id: str) -> None:
         await patroller.look_at(order_id)
 
-    async def watched() -> AsyncIterator[str]:
-        async for order, _ in ledger.orders_in(sorted(WATCHED_PHASES)):
-            yield order.order_id
+    any_failed = True
 
-    reconciler = Reconciler("duty_officer", look_at, watched, period_seconds=settings.watch_seconds)
+    async def watched() -> AsyncIterator[str]:
+        nonlocal any_failed
+        found = False
+        async for order, _ in ledger.orders_in(sorted(WATCHED_PHASES)):
+            found = found or order.phase is OrderPhase.ATTEMPT_FAILED
+            yield order.order_id
+        any_failed = found
+
+    async def turn_breakers() -> None:
+        if any_failed or patroller.open_causes:
+            await patroller.sweep()
+
+    reconciler = Reconciler(
+        "duty_officer",
+        look_at,
+        watched,
+        period_seconds=settings.watch_seconds,
+        idle_seconds=settings.unclaimed_seconds,  # of an order queued since, nothing is due before
+    )
 
     async def tick() -> None:
         if lead.is_held or await lead.take():
@@ -69,7 +85,7 @@ def compose(settings: Settings) -> Litestar:
             loops = [
                 hint_from_ledger(ledger, reconciler, HINTS, "order_id"),
                 forever("patrol", tick, settings.patrol_seconds),
-                forever("breakers", patroller.sweep, settings.watch_seconds),
+                forever("breakers", turn_breakers, settings.watch_seconds),
             ]
             if settings.drill_seconds:
                 loops.append(forever("drill", drill, settings.drill_seconds))

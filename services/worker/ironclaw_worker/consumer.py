@@ -1,13 +1,14 @@
 """Take jobs from the queue with arq, inside this process's event loop, for as long as the service lives."""
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import structlog
 from arq.worker import Retry, Worker, func
 
-from ironclaw_chassis.queue import JOB_FUNCTION, deserialize_job, redis_settings, serialize_job
+from ironclaw_chassis.queue import HINTS, JOB_FUNCTION, deserialize_job, redis_settings, serialize_job
 from ironclaw_chassis.tracing import span
 from ironclaw_contracts.errors import NotFound, Unavailable
 from ironclaw_contracts.jobs import QUEUE_NAME, JobMessage
@@ -22,6 +23,36 @@ log = structlog.get_logger()
 _JOB_SECONDS_MAX = 2 * 86_400
 _TRIES_MAX = 1_000
 _RESTART_SECONDS = (0.2, 5.0)
+_SILENT_SECONDS = 5.0  # of Redis, after which the connection is opened anew
+
+
+class HintedWorker(Worker):
+    """arq's worker, which looks at the queue when there is a hint rather than all the time.
+
+    How a job is taken stays arq's. A hint that is lost, and a job that was put back for later, are found by
+    looking every `look_seconds` all the same. A hint goes to one consumer, and only to one with room.
+    """
+
+    def __init__(self, look_seconds: float, **options: Any) -> None:
+        super().__init__(**options, poll_delay=0)
+        self._look_seconds = look_seconds
+        self._room = asyncio.Event()
+
+    async def _poll_iteration(self) -> None:
+        await super()._poll_iteration()
+        if self.job_counter < self.max_jobs:
+            # A connection that was cut without a word would hold a bare wait for ever.
+            async with asyncio.timeout(self._look_seconds + _SILENT_SECONDS):
+                await self.pool.execute_command("BLPOP", HINTS, self._look_seconds)
+        else:
+            self._room.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._look_seconds):
+                    await self._room.wait()
+
+    def _release_sem_dec_counter_on_complete(self) -> None:
+        super()._release_sem_dec_counter_on_complete()
+        self._room.set()
 
 
 class Consumer:
@@ -54,7 +85,8 @@ class Consumer:
             pause = min(pause * 2, longest)
 
     def _worker(self) -> Worker:
-        return Worker(
+        return HintedWorker(
+            self._poll_seconds,
             functions=[
                 func(
                     cast("WorkerCoroutine", self._execute),
@@ -68,7 +100,6 @@ class Consumer:
             redis_settings=self._redis_settings,
             handle_signals=False,
             max_jobs=self._units_max,
-            poll_delay=self._poll_seconds,
             job_serializer=serialize_job,
             job_deserializer=deserialize_job,
             health_check_interval=3600,

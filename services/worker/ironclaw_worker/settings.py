@@ -32,7 +32,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     redis_url: Secret = Secret("redis://127.0.0.1:6379")
     units_max: int = 4
     worktrees: Literal["shared", "fetched"] = "shared"
-    poll_seconds: float = 0.01
+    poll_seconds: Annotated[float, Meta(gt=0)] = 1.0
     lease_seconds: Annotated[int, Meta(ge=1)] = 8
     silence_seconds: Annotated[float, Meta(gt=1)] = 30.0
     sandbox: str = "auto"

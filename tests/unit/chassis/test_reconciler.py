@@ -125,3 +125,25 @@ async def test_given_a_loop_that_fails_when_owned_by_a_context_then_it_goes_on_u
     stopped = steps
     await asyncio.sleep(0.02)
     assert steps == stopped
+
+
+async def test_given_nothing_to_do_when_the_timer_lists_then_it_lists_less_often_until_there_is() -> None:
+    listed, there_is_work = 0, False
+
+    async def keys() -> AsyncIterator[str]:
+        nonlocal listed
+        listed += 1
+        if there_is_work:
+            yield "a"
+
+    async def work(_: str) -> None:
+        return
+
+    reconciler = Reconciler("test", work, keys, period_seconds=0.01, idle_seconds=600)
+    async with reconciler.running():
+        await until(lambda: listed == 1)
+        await asyncio.sleep(0.1)
+        assert listed == 1
+        there_is_work = True
+        reconciler.sweep_now()
+        await until(lambda: listed >= 5)

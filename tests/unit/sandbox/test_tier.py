@@ -41,6 +41,15 @@ def test_given_a_machine_without_the_tier_when_one_is_chosen_then_it_is_refused_
         assert said in refused.value.message
 
 
+def test_given_a_cause_that_takes_many_abilities_away_when_refused_then_its_mend_is_told_once() -> None:
+    others = [
+        Ability(name=f"{name} namespace", works=False, detail="EPERM", mend="allow it") for name in "ab"
+    ]
+    with pytest.raises(SandboxRefused) as refused:
+        choose(Setting.AUTO, Report(abilities=(*others, MISSING), tiers=()))
+    assert "a namespace: EPERM, b namespace: EPERM (mend: allow it); landlock" in refused.value.message
+
+
 @pytest.mark.parametrize("value", [None, "", "auto"])
 def test_given_no_setting_when_it_is_read_then_the_best_tier_is_meant(value: str | None) -> None:
     assert parse_setting(value) is Setting.AUTO

@@ -16,6 +16,7 @@ _INTERRUPTED = 130
 def build_app() -> App:
     """Return the command with all its verbs."""
     from ironclaw_fleet.cli import machine, operate, receipt, schema, watch, work
+    from ironclaw_fleet.cli.center import center
     from ironclaw_fleet.cli.conformance import conformance
     from ironclaw_fleet.cli.diff import diff
     from ironclaw_fleet.cli.doctor import doctor
@@ -66,6 +67,7 @@ def build_app() -> App:
         work.artifact,
         diff,
         top,
+        center,
         operate.events,
         operate.integrate,
         receipt.receipt,

@@ -2,8 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -29,6 +29,8 @@ _SHOWN = {
     EventType.INTEGRATION_FAILED: "merge refused",
     EventType.INTEGRATED: "merged",
 }
+_WENT_WRONG = frozenset({EventType.ORDER_FAILED, EventType.ORDER_BLOCKED, EventType.INTEGRATION_FAILED})
+_REASON_CHARS_MAX = 300
 _MARKS = {
     OrderPhase.INTEGRATED: "✓",
     OrderPhase.FAILED: "✗",
@@ -48,9 +50,16 @@ async def follow_run(client: "ServiceClient", run_id: str) -> RunView:
         elif event.type in _SHOWN and event.order_id is not None:
             say(
                 f"{event.ts:%H:%M:%S.%f}"[:-3]
-                + f"  {titles.get(event.order_id, event.order_id)}: {_SHOWN[event.type]}"
+                + f"  {titles.get(event.order_id, event.order_id)}: {told(event.type, event.payload)}"
             )
     return await client.call(api.GET_RUN, run_id=run_id)
+
+
+def told(kind: EventType, payload: Mapping[str, Any]) -> str:
+    """Return what an event says of its order, with the reason where it went wrong."""
+    said = "merge waits" if payload.get("hold") else _SHOWN[kind]
+    reason = str(payload.get("reason") or "") if kind in _WENT_WRONG else ""
+    return f"{said}: {first_line(reason, _REASON_CHARS_MAX)}" if reason else said
 
 
 async def _live(client: "ServiceClient", run_id: str) -> RunView:
@@ -79,7 +88,15 @@ async def _live(client: "ServiceClient", run_id: str) -> RunView:
 
 def _state(order: OrderSnapshot) -> str:
     again = f" (attempt {order.attempt})" if order.attempt > 1 else ""
-    return f"{order.phase.lower().replace('_', ' ')}{again}"
+    reason = order.hold or (order.history[-1].reason if order.history else "")
+    waits = order.phase in {
+        OrderPhase.HELD,
+        OrderPhase.ATTEMPT_FAILED,
+        OrderPhase.REJECTED,
+        OrderPhase.FAILED,
+    }
+    why = f": {first_line(reason, _REASON_CHARS_MAX)}" if waits and reason else ""
+    return f"{order.phase.lower().replace('_', ' ')}{again}{why}"
 
 
 async def ended_run(client: "ServiceClient", run_id: str) -> RunView:

@@ -17,7 +17,9 @@ from ironclaw_openclawdbot.proof.showing import TTL_BEATS, view_of
 from ironclaw_openclawdbot.proof.store import ProofStore, Standing
 
 _LOOK_SECONDS = 0.5
-"""A node's silence is seen this long after its TTL; well within a second."""
+"""A node's silence is seen this long after its TTL while anybody follows; else after one of the next two."""
+_ALONE_SECONDS_MAX = 2.0
+_LOOKS_A_HEARTBEAT = 15
 _PAUSE_SECONDS_MIN = 2.0
 
 
@@ -59,7 +61,7 @@ def watch_since(since: datetime, looked_at: datetime, now: datetime, heartbeat_s
 
 
 class NodeWatch:
-    """Looks at all nodes twice a second; `followers` hear what changed."""
+    """Looks at all nodes: twice a second while anybody follows, who hears what changed, else less often."""
 
     def __init__(
         self, store: ProofStore, escalations: Escalations, heartbeat_seconds: float, streams_max: int
@@ -73,6 +75,7 @@ class NodeWatch:
         self._views: dict[str, api.NodeView] = {}
         self._changed = asyncio.Event()
         self._followers = 0
+        self._followed = asyncio.Event()
 
     async def look(self) -> None:
         """Look once, then pause."""
@@ -87,7 +90,17 @@ class NodeWatch:
             self._changed = asyncio.Event()
         for silence in silences(standings, now, self._since, self._heartbeat_seconds):
             await self._escalate(silence)
-        await asyncio.sleep(_LOOK_SECONDS)
+        await self._pause()
+
+    async def _pause(self) -> None:
+        if self._followers:
+            await asyncio.sleep(_LOOK_SECONDS)
+            return
+        self._followed.clear()
+        alone = min(self._heartbeat_seconds / _LOOKS_A_HEARTBEAT, _ALONE_SECONDS_MAX)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(alone, _LOOK_SECONDS)):
+                await self._followed.wait()
 
     async def follow(self) -> AsyncIterator[StreamEvent]:
         """Return all nodes as they are, then each that changes. Raises `Unavailable` when too many follow."""
@@ -97,6 +110,7 @@ class NodeWatch:
 
     async def _events(self) -> AsyncIterator[StreamEvent]:
         self._followers += 1
+        self._followed.set()
         seen: dict[str, api.NodeView] = {}
         try:
             while True:

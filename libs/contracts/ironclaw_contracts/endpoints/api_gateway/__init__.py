@@ -1,6 +1,14 @@
 """The gateway's endpoints: the only surface that people and programs outside the fleet see."""
 
-from ironclaw_contracts.endpoints.api_gateway import learning, merging, openclaw, operations, work
+from ironclaw_contracts.endpoints.api_gateway import (
+    command_center,
+    learning,
+    merging,
+    openclaw,
+    operations,
+    work,
+)
+from ironclaw_contracts.endpoints.api_gateway.command_center import COMMAND_CENTER, CommandCenter
 from ironclaw_contracts.endpoints.api_gateway.learning import (
     GET_POLICY,
     GET_SKILL_REVIEW,
@@ -96,6 +104,7 @@ ENDPOINTS = (
     *merging.ENDPOINTS,
     *openclaw.ENDPOINTS,
     *learning.ENDPOINTS,
+    *command_center.ENDPOINTS,
 )
 
 __all__ = [
@@ -103,6 +112,7 @@ __all__ = [
     "AUDIT",
     "CANCEL_RUN",
     "CHAT",
+    "COMMAND_CENTER",
     "CREATE_KEY",
     "DECIDE",
     "DECIDE_REVIEW",
@@ -169,6 +179,7 @@ __all__ = [
     "ArtifactQuery",
     "ChatAnswer",
     "ChatRequest",
+    "CommandCenter",
     "DecisionRequest",
     "FleetStatus",
     "FollowQuery",
