@@ -39,12 +39,6 @@ def _number(text: str) -> int | float:
     return value if abs(value) <= INTEGER_MAX else float(text)
 
 
-def answering(stored: Receipt, request_id: str) -> Receipt:
-    """Return a stored receipt under another request's id: signed bytes may be repeated in a new call."""
-    answer = msgspec.structs.replace(stored.mcp_response, request_id=request_id)
-    return msgspec.structs.replace(stored, mcp_response=answer)
-
-
 def entry_of(row: Any) -> Entry:
     return Entry(
         ack_id=row["ack_id"],
