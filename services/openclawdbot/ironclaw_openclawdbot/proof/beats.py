@@ -5,11 +5,12 @@ Each is judged as if it were alone, after those before it: a node's own keep the
 
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
-from ironclaw_contracts.poi.messages import Heartbeat
+from ironclaw_contracts.poi.messages import Heartbeat, McpRequest
 from ironclaw_contracts.poi.receipts import Receipt
-from ironclaw_openclawdbot.proof.entries import Entry, LastBeat, answering
+from ironclaw_openclawdbot.proof.entries import Entry, LastBeat
 from ironclaw_openclawdbot.proof.rules import Node, Verdict, Version, judge_heartbeat, refuse_reused_request
 
 KeyOfNode = tuple[str, str]
@@ -73,8 +74,8 @@ class BeatState:
         return refuse_reused_request(verdict) if used - {beat.digest} else verdict
 
     def repeated(self, beat: Beat) -> Receipt:
-        """Return the receipt of a heartbeat that came before."""
-        return answering(self.receipts[self.last[beat.key].ack_id], beat.message.request.request_id)
+        """Return the receipt of a heartbeat that came before, as the answer to this call."""
+        return answer_to(beat.message.request, self.receipts[self.last[beat.key].ack_id])
 
     def keep(self, beat: Beat, verdict: Verdict, made: Receipt, now: datetime) -> Receipt:
         """Keep a heartbeat with its receipt; of one that was answered before, return the stored receipt."""
@@ -103,6 +104,12 @@ class BeatState:
             )
         )
         return made
+
+
+def answer_to(request: McpRequest, stored: Receipt) -> Receipt:
+    """Return a stored ACK under the request's own id: signed bytes may be repeated in a new call."""
+    answer = msgspec.structs.replace(stored.mcp_response, request_id=request.request_id)
+    return msgspec.structs.replace(stored, mcp_response=answer)
 
 
 def _request_of(message: Heartbeat) -> tuple[str, str]:

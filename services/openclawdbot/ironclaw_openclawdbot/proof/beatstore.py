@@ -28,10 +28,7 @@ select
     (select json_agg(n) from nodes n where node_id = any($1)) as nodes,
     (select json_agg(k order by version) from node_keys k where node_id = any($1)) as keys,
     (select json_agg(h) from heartbeats h where node_id = any($1)) as beats,
-    (select json_agg(i order by version) from (
-        select i.*, coalesce(n.ours, false) as ours from intents i left join nodes n using (node_id)
-        where intent_id = any($2)
-    ) i) as intents,
+    (select json_agg(i order by version) from intents i where intent_id = any($2)) as intents,
     (select json_agg(json_build_object('request_id', request_id, 'caller', caller, 'digest', digest))
      from audit where request_id = any($3) and at > $5 and status <> 'rejected') as requests,
     (select json_agg(json_build_object('ack_id', ack_id, 'receipt', receipt)) from audit
@@ -82,7 +79,6 @@ class _IntentRow(Struct):
     hash: str
     status: AckStatus
     node_id: str
-    ours: bool
 
 
 class _RequestRow(Struct):
@@ -136,7 +132,7 @@ def _state_of(row: Any) -> BeatState:
         keys[k.node_id].append(NodeKey(k.version, k.public_key_ref, k.retired_at))
     intents: defaultdict[str, list[Version]] = defaultdict(list)
     for i in _rows(row["intents"], _IntentRow):
-        intents[i.intent_id].append(Version(i.version, i.hash, i.status, i.node_id, i.ours))
+        intents[i.intent_id].append(Version(i.version, i.hash, i.status, i.node_id))
     requests: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for r in _rows(row["requests"], _RequestRow):
         requests[r.caller, r.request_id].add(r.digest)

@@ -24,9 +24,9 @@ from ironclaw_contracts.poi.messages import (
 )
 from ironclaw_contracts.poi.receipts import Ack, Receipt, ack_id_for, ack_id_of, receipt
 from ironclaw_openclawdbot.gathering import Gathering
-from ironclaw_openclawdbot.proof.beats import Beat, BeatState
+from ironclaw_openclawdbot.proof.beats import Beat, BeatState, answer_to
 from ironclaw_openclawdbot.proof.beatstore import BeatStore
-from ironclaw_openclawdbot.proof.entries import Entry, answering
+from ironclaw_openclawdbot.proof.entries import Entry
 from ironclaw_openclawdbot.proof.rules import (
     REPUTATION_START,
     NodeKey,
@@ -247,7 +247,7 @@ async def _stored(transaction: ProofTransaction, ack_id: str, message: Announcem
     entry = await transaction.entry(ack_id)
     if entry is None:
         raise NotFound(f"the receipt {ack_id} is not there")
-    return answering(entry.receipt, message.request.request_id)
+    return answer_to(message.request, entry.receipt)
 
 
 async def _kept(
