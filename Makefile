@@ -7,6 +7,7 @@ PACKAGES := $(wildcard libs/* services/*)
 STAMP := $(VENV)/.installed
 SEEDS ?= 1,2,3,4,5
 FAULTS ?= 20
+JOBS ?= 3
 IMAGE ?= ironclaw
 
 .PHONY: help install demo up down test test-browser browser screenshots assets chaos trust check bench format lock clean
@@ -34,8 +35,8 @@ up: $(STAMP) ## Run the fleet in the foreground until Ctrl-C
 down: $(STAMP) ## Stop a running fleet
 	@$(BIN)/ironclaw down
 
-test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git
-	@$(BIN)/python -m pytest -rs
+test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git; JOBS=3 at a time, each with servers of its own
+	@$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
 
 browser: $(STAMP) ## See that the browser tests have a Chromium
 	@$(BIN)/python tests/browser/provide.py
