@@ -7,7 +7,7 @@ PACKAGES := $(wildcard libs/* services/*)
 STAMP := $(VENV)/.installed
 SEEDS ?= 1,2,3,4,5
 FAULTS ?= 20
-JOBS ?= 3
+JOBS ?= 0
 IMAGE ?= ironclaw
 
 .PHONY: help install demo up down test test-browser browser screenshots assets chaos trust check bench format lock clean
@@ -35,7 +35,7 @@ up: $(STAMP) ## Run the fleet in the foreground until Ctrl-C
 down: $(STAMP) ## Stop a running fleet
 	@$(BIN)/ironclaw down
 
-test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git; JOBS=3 at a time, each with servers of its own
+test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git: JOBS=3 on more cores
 	@$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
 
 browser: $(STAMP) ## See that the browser tests have a Chromium

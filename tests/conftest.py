@@ -128,9 +128,9 @@ def postgres_url(state: StateDirectory) -> Iterator[str]:
         process.wait(10)
 
 
-@pytest.fixture(scope="session")
-def valkey_url(state: StateDirectory) -> Iterator[str]:
-    """The URL of a real Valkey."""
+@contextlib.contextmanager
+def valkey_server(state: StateDirectory) -> Iterator[str]:
+    """Run a real Valkey while the context is open; yields its URL."""
     if has_image(VALKEY_IMAGE):
         from testcontainers.community.redis import RedisContainer
 
@@ -146,6 +146,22 @@ def valkey_url(state: StateDirectory) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def valkey_url(state: StateDirectory) -> Iterator[str]:
+    """The URL of a real Valkey, which the session's fleet uses too."""
+    with valkey_server(state) as url:
+        yield url
+
+
+@pytest.fixture
+def own_valkey_url(open_path: Path) -> Iterator[str]:
+    """The URL of a Valkey of the test's own, to empty and to count the clients of."""
+    found = StateDirectory(open_path / "valkey")
+    found.create()
+    with valkey_server(found) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

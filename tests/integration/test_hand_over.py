@@ -85,8 +85,8 @@ async def bench_on(url: str) -> AsyncIterator[Bench]:
 
 
 @pytest.fixture
-async def bench(valkey_url: str) -> AsyncIterator[Bench]:
-    async with bench_on(valkey_url) as found:
+async def bench(own_valkey_url: str) -> AsyncIterator[Bench]:
+    async with bench_on(own_valkey_url) as found:
         yield found
 
 

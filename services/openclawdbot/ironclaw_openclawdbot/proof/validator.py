@@ -25,7 +25,6 @@ from ironclaw_contracts.poi.messages import (
 from ironclaw_contracts.poi.receipts import Ack, Receipt, ack_id_for, ack_id_of, receipt
 from ironclaw_openclawdbot.gathering import Gathering
 from ironclaw_openclawdbot.proof.beats import Beat, BeatState, answer_to
-from ironclaw_openclawdbot.proof.beatstore import BeatStore
 from ironclaw_openclawdbot.proof.entries import Entry
 from ironclaw_openclawdbot.proof.rules import (
     REPUTATION_START,
@@ -37,7 +36,7 @@ from ironclaw_openclawdbot.proof.rules import (
     moved,
     refuse_reused_request,
 )
-from ironclaw_openclawdbot.proof.store import ProofStore, ProofTransaction
+from ironclaw_openclawdbot.proof.store import BeatStore, ProofStore, ProofTransaction
 
 log = structlog.get_logger()
 
