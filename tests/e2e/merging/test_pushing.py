@@ -27,9 +27,8 @@ async def test_given_a_remote_when_work_is_promoted_then_it_follows_and_its_own_
         assert (await ended(client, run_id, 90)).run.status is RunStatus.COMPLETE
 
         async def followed() -> bool | None:
-            return git(remote, "for-each-ref") != "" and (
-                git(remote, "rev-parse", "main") == git(repository, "rev-parse", "main") or None
-            )
+            there = git(remote, "for-each-ref", "--format=%(objectname)", "refs/heads/main")
+            return there == git(repository, "rev-parse", "main") or None
 
         await until(followed, 30, "the push")
         other = make_repository(tmp_path / "other", {"x": "x\n"})
