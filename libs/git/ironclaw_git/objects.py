@@ -7,7 +7,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from ironclaw_git.errors import GitError, UnknownObject
+from ironclaw_git.errors import UnknownObject
 from ironclaw_git.names import Person
 from ironclaw_git.paths import shown
 
@@ -149,22 +149,6 @@ def parse_files(output: bytes) -> Iterator[FileEntry]:
             yield FileEntry(shown(path), 0 if size == "-" else int(size), mode, sha)
 
 
-def parse_changes(output: bytes) -> Iterator[ChangedPath]:
-    """Yield the paths of a `git diff-tree -r -z --raw --no-renames` answer."""
-    fields = output.split(b"\0")
-    for about, path in zip(fields[0::2], fields[1::2], strict=False):
-        _, mode, _, sha, status = about.decode().split()
-        yield ChangedPath(shown(path), status[0], mode, sha)
-
-
-def parse_objects(output: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the objects of a `git rev-list --objects` answer with a path where each is found."""
-    for line in output.split(b"\n"):
-        sha, found, path = line.partition(b" ")
-        if found and path:
-            yield sha.decode(), shown(path)
-
-
 def parse_refs(output: bytes) -> dict[str, str]:
     """Return the refs of a `git for-each-ref --format='%(objectname) %(refname)'` answer."""
     pairs = (line.partition(" ") for line in output.decode("utf-8", "backslashreplace").splitlines())
@@ -175,11 +159,3 @@ def plain_lines(output: bytes) -> list[str]:
     """Return lines of text without controls, so that a commit's subject cannot drive a terminal."""
     text = output.decode("utf-8", "replace")
     return [_CONTROLS.sub("\N{REPLACEMENT CHARACTER}", line).rstrip() for line in text.split("\n") if line]
-
-
-def single(objects: Iterator[StoredObject], kind: str, name: str) -> StoredObject:
-    """Return the next object when it is of the kind expected; raise `GitError` otherwise."""
-    found = next(objects)
-    if found.kind != kind:
-        raise GitError(f"{name} is a {found.kind}, not a {kind}")
-    return found
