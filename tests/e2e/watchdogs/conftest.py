@@ -61,6 +61,14 @@ class Provider:
     def count(self, word: str) -> int:
         return self.asked.count(word)
 
+    async def called(self, word: str) -> None:
+        """Wait until a unit is in its call for a word: an order says `running` a moment before that."""
+
+        async def look() -> bool | None:
+            return self.count(word) > 0 or None
+
+        await until(look, 40, f"the call for {word}")
+
 
 class Gate:
     """Holds a provider's answers until it is opened."""

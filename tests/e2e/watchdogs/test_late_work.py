@@ -23,7 +23,7 @@ async def test_given_a_unit_that_finished_and_was_not_heard_when_its_lease_runs_
             with quick.stand_in(Service.WORKER, IRONCLAW_LEDGER_URL=ledger.url):
                 async with quick.client() as client:
                     run_id = await ask(client, "moonlight")
-                    await only_order(client, run_id, OrderPhase.RUNNING)
+                    await provider.called("moonlight")
                     ledger.mode = "dark"
                     gate.open()
                     view = await ended(client, run_id)
@@ -51,7 +51,7 @@ async def test_given_a_unit_that_finishes_after_it_was_given_up_when_a_newer_one
             with quick.stand_in(Service.WORKER, IRONCLAW_LEDGER_URL=ledger.url):
                 async with quick.client() as client:
                     run_id = await ask(client, "sunlight")
-                    await only_order(client, run_id, OrderPhase.RUNNING)
+                    await provider.called("sunlight")
                     ledger.mode = "dark"
 
                     async def second_attempt() -> bool | None:
