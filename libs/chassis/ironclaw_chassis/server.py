@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from email.utils import formatdate
@@ -66,7 +67,7 @@ def run_server(app: ASGIApp, host: str, port: int) -> None:
         app,
         host=host,
         port=port,
-        loop="uvloop",
+        loop="ironclaw_chassis.eventloop:EventLoop" if hasattr(os, "pidfd_open") else "uvloop",
         http="httptools",
         ws="none",
         lifespan="on",
