@@ -3,10 +3,9 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources.abc import Traversable
-from typing import Any
 
 import asyncpg
 import structlog
@@ -70,11 +69,27 @@ async def close_pool(pool: asyncpg.Pool) -> None:
         pool.terminate()
 
 
-async def open_pool(url: str, *, size_max: int = 8, init: Any = None) -> asyncpg.Pool:
-    """Open a pool whose waits are bounded: connecting and each statement have a timeout."""
+async def open_pool(
+    url: str, *, size_max: int = 8, settings: Mapping[str, str] | None = None
+) -> asyncpg.Pool:
+    """Open a pool whose waits are bounded: connecting and each statement have a timeout.
+
+    Connections are given back as they are, so no statement may change its session beyond its transaction:
+    asyncpg's reset is a round trip of four commands after each use. `settings` are those of the sessions.
+    """
     return await asyncpg.create_pool(
-        url, min_size=1, max_size=size_max, timeout=5, command_timeout=60, init=init
+        url,
+        min_size=1,
+        max_size=size_max,
+        timeout=5,
+        command_timeout=60,
+        reset=_give_back,
+        server_settings=dict(settings or {}),
     )
+
+
+async def _give_back(_: object) -> None:
+    """Nothing to undo: asyncpg itself rolls back what is open and forgets listeners."""
 
 
 def read_migrations(folder: Traversable) -> list[Migration]:

@@ -1,6 +1,7 @@
 """Tailing readers: every committed event, in order, without gaps, from any cursor."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -27,13 +28,17 @@ _STANDS = StreamEvent(id="", event="", data="")
 
 
 class Stream:
-    """Wakes readers on each commit, of this replica at once, of others by LISTEN; a timer covers the rest."""
+    """Wakes readers on each commit, of this replica at once, of others by LISTEN; a timer covers the rest.
+
+    One look at the database serves all readers: what they wait for is a head beyond their cursor.
+    """
 
     def __init__(self, store: Store, streams_max: int) -> None:
         self._store = store
         self._streams_max = streams_max
         self._open = 0
         self._recent: deque[Event] = deque(maxlen=_RECENT_MAX)
+        self._head = 0
         self._beat = asyncio.Event()
 
     @property
@@ -46,17 +51,21 @@ class Stream:
         if self._recent and self.seq_max + 1 != events[0].seq:
             self._recent.clear()  # another replica wrote in between
         self._recent.extend(events)
-        self._wake()
+        self._reached(self.seq_max)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Listen to the other replicas while the context is open."""
-        task = asyncio.create_task(self._listen(), name="ledger-listen")
+        """Hear of the other replicas while the context is open."""
+        tasks = [
+            asyncio.create_task(self._listen(), name="ledger-listen"),
+            asyncio.create_task(self._poll(), name="ledger-poll"),
+        ]
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def follow(
         self, after: int, types: list[str] | None, run_id: str | None
@@ -81,8 +90,8 @@ class Stream:
         self._open += 1
         STREAMS_OPEN.inc()
         try:
-            if after < 0:
-                after, _ = await self._store.head()
+            head = await self._look()
+            after = head if after < 0 else after
             yield _STANDS
             while True:
                 beat = self._beat
@@ -92,11 +101,7 @@ class Stream:
                 if after_next > after:
                     after = after_next
                     continue
-                try:
-                    async with asyncio.timeout(_POLL_SECONDS):
-                        await beat.wait()
-                except TimeoutError:
-                    continue
+                await beat.wait()
         finally:
             self._open -= 1
             STREAMS_OPEN.dec()
@@ -105,6 +110,9 @@ class Stream:
         self, after: int, types: list[str] | None, run_id: str | None
     ) -> tuple[Sequence[Event | Frames], int]:
         """Return the next events that match, and the cursor after all that was looked at."""
+        head = self._head
+        if head <= after:
+            return [], after
         if self._recent and self._recent[0].seq <= after + 1 <= self.seq_max:
             seq_max = self.seq_max
             fresh = [
@@ -113,14 +121,11 @@ class Stream:
                 if (types is None or event.type in types) and run_id in (None, event.run_id)
             ]
             return fresh, seq_max
-        head, _ = await self._store.head()
-        if head <= after:
-            return [], after
         if types is None and run_id is None and head - after >= _FRAMES_PAGE:
             return [Frames(await self._store.frames(after, _FRAMES_PAGE))], after + _FRAMES_PAGE
         query = EventsQuery(after=after, limit=_PAGE, run_id=run_id)
         events = await self._store.events(query, types)
-        # Fewer than a page: everything up to the head that was read before it has been looked at.
+        # Fewer than a page: everything up to the head that was known before it has been looked at.
         return events, events[-1].seq if len(events) == _PAGE else max(head, *(e.seq for e in events), after)
 
     def _since(self, after: int) -> list[Event]:
@@ -136,8 +141,8 @@ class Stream:
     async def _listen(self) -> None:
         while True:
             try:
-                async with self._store.listening(self._wake) as check:
-                    self._wake()  # whatever was committed while nobody listened
+                async with self._store.listening(self._reached) as check:
+                    await self._look()  # whatever was committed while nobody listened
                     while True:
                         await asyncio.sleep(_LISTEN_CHECK_SECONDS)
                         await check()
@@ -147,9 +152,23 @@ class Stream:
                 log.error("listening to other replicas failed", exc_info=error)
             await asyncio.sleep(_RELISTEN_SECONDS)
 
-    def _wake(self) -> None:
-        beat, self._beat = self._beat, asyncio.Event()
-        beat.set()
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            if self._open:
+                with contextlib.suppress(Unavailable):  # said by whoever asks the ledger for something
+                    await self._look()
+
+    async def _look(self) -> int:
+        head, _ = await self._store.head()
+        self._reached(head)
+        return head
+
+    def _reached(self, head: int) -> None:
+        if head > self._head:
+            self._head = head
+            beat, self._beat = self._beat, asyncio.Event()
+            beat.set()
 
 
 def as_stream_event(event: Event) -> StreamEvent:

@@ -111,8 +111,10 @@ class Store:
             await connection.execute("commit")
 
     @asynccontextmanager
-    async def listening(self, callback: Callable[[], None]) -> AsyncGenerator[Callable[[], Awaitable[None]]]:
-        """Call back whenever another replica committed, while the context is open.
+    async def listening(
+        self, callback: Callable[[int], None]
+    ) -> AsyncGenerator[Callable[[], Awaitable[None]]]:
+        """Call back with the head whenever another replica committed, while the context is open.
 
         Yields a check that raises `Unavailable` once the connection that listens is gone.
         """
@@ -122,9 +124,9 @@ class Store:
                 async with _available():
                     await connection.execute("select 1")
 
-            def heard(_: object, pid: int, *__: object) -> None:
+            def heard(_: object, pid: int, __: str, head: str) -> None:
                 if pid != self._appender_pid:
-                    callback()
+                    callback(int(head))
 
             await connection.add_listener(CHANNEL, heard)
             try:

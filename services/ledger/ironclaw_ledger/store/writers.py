@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 
-from ironclaw_chassis.database import close_pool
+from ironclaw_chassis.database import close_pool, open_pool
 
 _ACQUIRE_SECONDS = 5
 _WRITER_CONNECTIONS = 2  # the appender's and the listener's: reads never take them
@@ -25,7 +25,7 @@ class Writers:
     @classmethod
     async def open(cls, url: str) -> "Writers":
         """Open the pool."""
-        return cls(await _open(url))
+        return cls(await open_pool(url, size_max=_WRITER_CONNECTIONS, settings=_WRITER_SETTINGS))
 
     async def close(self) -> None:
         """Close the pool."""
@@ -63,20 +63,3 @@ def _is_usable(connection: Any) -> bool:
         return connection is not None and not connection.is_closed()
     except asyncpg.InterfaceError:
         return False
-
-
-async def _open(url: str) -> asyncpg.Pool:
-    """Open a pool that gives connections back as they are: a reset is a round trip that appends wait for."""
-
-    async def keep(_: object) -> None:
-        """Nothing to undo: asyncpg itself rolls back what is open and forgets listeners."""
-
-    return await asyncpg.create_pool(
-        url,
-        min_size=1,
-        max_size=_WRITER_CONNECTIONS,
-        timeout=5,
-        command_timeout=60,
-        reset=keep,
-        server_settings=_WRITER_SETTINGS,
-    )
