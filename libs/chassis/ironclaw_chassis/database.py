@@ -19,6 +19,8 @@ log = structlog.get_logger()
 _FILE_NAME = re.compile(r"\A(\d{4})_[a-z0-9_]+\.sql\Z")
 _CLOSE_SECONDS = 3
 _LOOK_SECONDS = 1.0
+# Most servers compile what they think costly: most of a second for an append that takes a millisecond.
+_SESSION = {"jit": "off"}
 _IDLE_SECONDS = 30.0  # each connection is a process of PostgreSQL's, of two megabytes
 # InternalClientError is what asyncpg raises when the server dies between two steps of an exchange.
 _AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
@@ -88,7 +90,7 @@ async def open_pool(
         command_timeout=60,
         max_inactive_connection_lifetime=_IDLE_SECONDS,
         reset=_give_back,
-        server_settings=dict(settings or {}),
+        server_settings={**_SESSION, **(settings or {})},
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ironclaw_chassis.database import migrate, read_migrations, wait_until_migrated
+from ironclaw_chassis.database import close_pool, migrate, open_pool, read_migrations, wait_until_migrated
 from ironclaw_chassis.identity import load_private_key, load_public_key
 from ironclaw_chassis.probe import serves
 from ironclaw_contracts.enums import Service
@@ -196,3 +196,15 @@ async def test_given_a_schema_that_stays_behind_when_a_service_has_waited_long_e
         await wait_until_migrated(database_url, migrations, 0)
     await migrate(database_url, migrations)
     await wait_until_migrated(database_url, migrations, 0)
+
+
+async def test_given_a_server_that_compiles_statements_when_a_service_opens_its_pool_then_its_sessions_do_not(
+    database_url: str,
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(f"alter database {database_url.rsplit('/', 1)[1]} set jit = on")
+    await connection.close()
+    pool = await open_pool(database_url, settings={"enable_seqscan": "off"})
+    shown = [await pool.fetchval(f"show {name}") for name in ("jit", "enable_seqscan")]
+    await close_pool(pool)
+    assert shown == ["off", "off"]
