@@ -192,10 +192,24 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
 def fleet(
     open_root: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str, valkey_url: str
 ) -> Iterator[FleetUnderTest]:
-    """A running fleet, shared by the tests that do not harm it."""
+    """A running fleet, shared by the tests that do not harm it. It has many theaters, keys and runs."""
     asyncio.run(ensure_database(postgres_url))
     home = open_root / "fleet"
     environ = {"DATABASE_URL": postgres_url, "REDIS_URL": valkey_url}
     allowed = ("--allow", str(tmp_path_factory.getbasetemp()))
     with FleetUnderTest.started(home, environ, allowed) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def _spare(open_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetUnderTest]:
+    allowed = ("--allow", str(tmp_path_factory.getbasetemp()))
+    with FleetUnderTest.started(open_root / "spare", {}, allowed) as running:
+        yield running
+
+
+@pytest.fixture
+def spare(_spare: FleetUnderTest) -> FleetUnderTest:
+    """A fleet of standard settings on servers of its own, which tests may harm; it is whole before each of them."""
+    _spare.make_whole()
+    return _spare
