@@ -29,8 +29,8 @@ from tests.support.commands import run_command
 from tests.support.processes import parents, words
 
 FORK_SERVER = "ironclaw_fleet.forkserver"
-_START_SECONDS = 60.0
-_STOP_SECONDS = 20.0
+_START_SECONDS = 120.0
+_STOP_SECONDS = 60.0
 _COMMAND_SECONDS = 180.0
 
 
