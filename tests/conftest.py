@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -17,7 +18,7 @@ from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
 from ironclaw_fleet.embedded.roles import ensure_database
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
 from ironclaw_fleet.ports import free_port
-from ironclaw_fleet.process import ProcessSpec
+from ironclaw_fleet.process import ProcessSpec, die_with_parent
 from ironclaw_fleet.statedir import StateDirectory
 from tests.support.databases import new_database
 from tests.support.fleet import FleetUnderTest
@@ -51,6 +52,7 @@ def pytest_report_header() -> str:
     return f"servers: {', '.join(found)}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have one process of several run what shares a fleet: a module, or a folder with a fleet of its own."""
     for item in items:
@@ -71,6 +73,7 @@ def _run(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
         user=spec.user,
         group=spec.user,
         extra_groups=None if spec.user is None else [],
+        preexec_fn=die_with_parent(os.getpid()),  # where the tests are killed
     )
 
 

@@ -24,6 +24,7 @@ from ironclaw_fleet.embedded.roles import DATABASE
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
 from ironclaw_fleet.environments import Environments
 from ironclaw_fleet.ports import free_port, free_port_row
+from ironclaw_fleet.process import die_with_parent
 from ironclaw_fleet.statedir import StateDirectory
 from tests.support.commands import run_command
 from tests.support.processes import parents, words
@@ -74,6 +75,7 @@ class FleetUnderTest:
                 env=self.environ,
                 stdout=log,
                 stderr=log,
+                preexec_fn=die_with_parent(os.getpid()),  # where the tests are killed
             )
         deadline = time.monotonic() + _START_SECONDS
         while self.state.read_fleet() is None:
