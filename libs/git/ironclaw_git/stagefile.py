@@ -40,9 +40,11 @@ class IndexEntry(Struct, frozen=True):
 def seen(found: os.stat_result) -> Seen:
     """Return how a file looks, each number cut to 32 bits as git cuts it."""
     changed, modified = divmod(found.st_ctime_ns, 10**9), divmod(found.st_mtime_ns, 10**9)
-    numbers = (*changed, *modified, found.st_ino, found.st_uid, found.st_gid, found.st_size)
-    c, cn, m, mn, inode, owner, group, size = (number & _WORD for number in numbers)
-    return c, cn, m, mn, inode, owner, group, size
+    size = found.st_size & _WORD
+    return (
+        *(changed[0] & _WORD, changed[1], modified[0] & _WORD, modified[1]),
+        *(found.st_ino & _WORD, found.st_uid, found.st_gid, size),
+    )
 
 
 def entry_of(path: bytes, mode: int, oid: bytes, found: os.stat_result) -> IndexEntry:
