@@ -3,7 +3,7 @@
 git's documentation names who may say otherwise: attributes (gitattributes(5)), ignore rules (gitignore(5)),
 submodules, names that some file system takes for `.git`, and the configuration (see
 `hardened.leaves_files_alone`). Where one of them might, work on a worktree is left to git itself
-(decision 24). So a doubt costs time, no more.
+(decision 25). So a doubt costs time, no more.
 """
 
 import os
