@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 _FILE_NAME = re.compile(r"\A(\d{4})_[a-z0-9_]+\.sql\Z")
 _CLOSE_SECONDS = 3
+_IDLE_SECONDS = 30.0  # each connection is a process of PostgreSQL's, of two megabytes
 # InternalClientError is what asyncpg raises when the server dies between two steps of an exchange.
 _AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 _LOCK_KEY = 0x1C1A_0001
@@ -83,6 +84,7 @@ async def open_pool(
         max_size=size_max,
         timeout=5,
         command_timeout=60,
+        max_inactive_connection_lifetime=_IDLE_SECONDS,
         reset=_give_back,
         server_settings=dict(settings or {}),
     )
