@@ -23,8 +23,10 @@ from ironclaw_git.paths import check_relative_path, shown
 from ironclaw_git.refdb import NOTHING, swap
 from ironclaw_git.repository import Repository, commit_tree
 from ironclaw_git.snapshot import Staged, snapshot
+from ironclaw_git.stagefile import is_ours
 
-# No git of ours runs in the worktree while its lock is held, so an older index.lock is a crash's.
+# No git of ours runs in the worktree while its lock is held, so an older index.lock is a crash's. One that
+# is not git's is so at any age.
 _STALE_LOCK_SECONDS = 60.0
 _FOLLOW_SECONDS = 300.0
 
@@ -159,9 +161,12 @@ async def _move_head(layout: Layout, commit: str, expected: str | None) -> None:
 
 
 def drop_stale_lock(lock: Path) -> None:
-    """Remove an index lock that a git of ours left when it was killed."""
+    """Remove an index lock that we, or a git of ours, left when killed.
+
+    For where nothing of ours can be at work on that index: under the lock on the worktree, or the mainline's.
+    """
     with contextlib.suppress(FileNotFoundError):
-        if time.time() - lock.lstat().st_mtime > _STALE_LOCK_SECONDS:
+        if time.time() - lock.lstat().st_mtime > _STALE_LOCK_SECONDS or is_ours(lock):
             lock.unlink()
 
 

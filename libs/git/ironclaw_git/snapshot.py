@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterable
+from pathlib import Path
 
 import pygit2
 from msgspec import Struct
@@ -20,6 +21,7 @@ from ironclaw_git.verbatim import (
     BYTES_MAX,
     DEPTH_MAX,
     FILES_MAX,
+    STORED_MAX,
     LeftToGit,
     is_plain_name,
     require_no_rules,
@@ -54,7 +56,9 @@ async def snapshot(layout: Layout) -> Staged | None:
                 # The rules of a file that is gone from the worktree, git takes from the index.
                 if not all(is_plain_name(name) for name in path.split(b"/")):
                     raise LeftToGit(f"{path!r} means something to git")
-            entries = _entries(repository, layout, before, index_ns, found)
+            entries, fresh = _entries(root, before, index_ns, found)
+            for data in fresh:
+                write(repository, "blob", data)
             tree = _store(repository, entries)
             if entries != list(before.values()):
                 lock.replace(entries)
@@ -103,14 +107,11 @@ def _files(root: str) -> dict[bytes, os.stat_result]:
 
 
 def _entries(
-    repository: pygit2.Repository,
-    layout: Layout,
-    before: dict[bytes, IndexEntry],
-    index_ns: int,
-    found: dict[bytes, os.stat_result],
-) -> list[IndexEntry]:
-    """Return an entry for each file, in the order of an index, and store what changed."""
+    root: Path, before: dict[bytes, IndexEntry], index_ns: int, found: dict[bytes, os.stat_result]
+) -> tuple[list[IndexEntry], list[bytes]]:
+    """Return an entry for each file, in the order of an index, and the contents that are to be stored."""
     entries: list[IndexEntry] = []
+    fresh: list[bytes] = []
     size = 0
     for path, about in sorted(found.items()):
         known = before.get(path)
@@ -118,18 +119,17 @@ def _entries(
             entries.append(known)
             continue
         size += about.st_size
-        if size > BYTES_MAX:
-            raise LeftToGit("what changed is large")
-        held = read_beneath(layout.work_tree, path) if layout.work_tree is not None else None
+        held = read_beneath(root, path) if size <= BYTES_MAX else None
         if held is None:
-            raise LeftToGit(f"{path!r} went away")
+            raise LeftToGit(f"{path!r} went away, or what changed is large")
         mode, data = held
-        if known is not None and object_id("blob", data) == known.oid.hex():
-            oid = known.oid
-        else:
-            oid = bytes.fromhex(write(repository, "blob", data))
-        entries.append(entry_of(path, mode, oid, about))
-    return entries
+        entry = entry_of(path, mode, bytes.fromhex(object_id("blob", data)), about)
+        entries.append(entry)
+        if known is None or known.oid != entry.oid:
+            fresh.append(data)
+    if len(fresh) > STORED_MAX:
+        raise LeftToGit("much changed")
+    return entries, fresh
 
 
 def is_unchanged(known: IndexEntry, about: os.stat_result, index_ns: int) -> bool:

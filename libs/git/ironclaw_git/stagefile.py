@@ -22,6 +22,7 @@ _HASH_BYTES = 20
 _NAME_BYTES_MAX = 0xFFF  # the flags of an entry hold no longer length, and nothing else in an entry we read
 _WORD = 0xFFFF_FFFF
 _BYTES_MAX = 16 * 1024 * 1024
+_OURS = b"ironclaw"
 
 Seen = tuple[int, int, int, int, int, int, int, int]
 """How a file looked: change and modification time in seconds and nanoseconds, inode, owner, group, bytes."""
@@ -111,8 +112,18 @@ def read_index(git_dir: Path) -> tuple[dict[bytes, IndexEntry], int]:
         return parse_index(data), os.fstat(descriptor).st_mtime_ns
 
 
+def is_ours(lock: Path) -> bool:
+    """Say whether an `IndexLock` made this file; `OSError`."""
+    descriptor = os.open(lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(len(_OURS) + 1) == _OURS
+
+
 class IndexLock:
-    """The lock under which git and libgit2 write an index too; `OSError` when somebody holds it. Blocking."""
+    """The lock under which git and libgit2 write an index too; `OSError` when somebody holds it. Blocking.
+
+    It says whose it is, for when this process ends in between.
+    """
 
     def __init__(self, git_dir: Path) -> None:
         self._index, self._lock = git_dir / "index", git_dir / "index.lock"
@@ -121,6 +132,9 @@ class IndexLock:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.fdopen(os.open(self._lock, flags, 0o666), "wb")
         self._held = True
+        self._taken_ns = os.fstat(self._file.fileno()).st_mtime_ns
+        self._file.write(_OURS)
+        self._file.flush()
         return self
 
     def replace(self, entries: Iterable[IndexEntry]) -> None:
@@ -129,10 +143,11 @@ class IndexLock:
         Its time is when the lock was taken. All that is read under the lock is read after that, so a file
         that is written once more while it is read looks different later, or is not older than its index.
         """
-        taken = os.fstat(self._file.fileno()).st_mtime_ns
+        self._file.seek(0)
+        self._file.truncate()
         self._file.write(encode_index(entries))
         self._file.flush()
-        os.utime(self._file.fileno(), ns=(taken, taken))
+        os.utime(self._file.fileno(), ns=(self._taken_ns, self._taken_ns))
         self._lock.replace(self._index)
         self._held = False
 

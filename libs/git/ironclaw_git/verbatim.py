@@ -17,6 +17,8 @@ FILES_MAX = 2_000
 """Beyond it git, in a process, is the faster one to ask."""
 BYTES_MAX = 32 * 1024 * 1024
 """How many bytes of files are read in this process before it is left to git."""
+STORED_MAX = 64
+"""Files stored at once: beyond it git is the faster one, as it syncs each once and libgit2 its folder too."""
 DEPTH_MAX = 64
 """Each level of folders holds a descriptor or two open."""
 FILE_MODES = frozenset({0o100644, 0o100755, 0o120000})

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from ironclaw_git.repository import commit_tree
 from ironclaw_git.snapshot import snapshot
 from ironclaw_git.stagefile import IndexLock, entry_of, read_index
 from ironclaw_git.trees import commit_changed
-from ironclaw_git.verbatim import BYTES_MAX, FILES_MAX, is_plain_name
+from ironclaw_git.verbatim import BYTES_MAX, FILES_MAX, STORED_MAX, is_plain_name
 
 from .conftest import IDENTITY, AddOrder
 
@@ -210,8 +211,26 @@ async def test_given_an_index_when_replaced_then_its_time_is_when_it_was_locked(
         taken = (tmp_path / "index.lock").stat().st_mtime_ns
         await asyncio.sleep(0.02)
         lock.replace([])
-    assert read_index(tmp_path) == ({}, taken)
+    entries, index_ns = read_index(tmp_path)
+    assert entries == {}
+    assert index_ns <= taken
     assert [place.name for place in tmp_path.iterdir()] == ["index"]
+
+
+async def test_given_a_process_that_ended_with_the_index_locked_when_committed_then_it_is_not_waited_for(
+    repo: Repository, tmp_path: Path, add_order: AddOrder
+) -> None:
+    worktree, before = await add_order("o1", {"a": "1"})
+    git_dir = worktree_layout(worktree.path, repo).git_dir
+    ending = (
+        "import os, pathlib, sys; from ironclaw_git.stagefile import IndexLock;"
+        "IndexLock(pathlib.Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", ending, git_dir], check=False)
+    assert (git_dir / "index.lock").exists()
+    (worktree.path / "a").write_text("2")
+    assert await commit_all(worktree.path, "Work", UNIT, repo=repo) != before
+    assert [place.name for place in git_dir.glob("index*")] == ["index"]
 
 
 async def test_given_a_file_that_feigns_its_age_when_committed_then_it_is_read(
@@ -365,6 +384,11 @@ def many_files(_: Repository, worktree: Path) -> None:
         (worktree / f"many{number}").touch()
 
 
+def much_changed(_: Repository, worktree: Path) -> None:
+    for number in range(STORED_MAX + 1):
+        (worktree / f"changed{number}").write_text(f"{number}\n")
+
+
 def large_file(_: Repository, worktree: Path) -> None:
     (worktree / "large").touch()
     os.truncate(worktree / "large", BYTES_MAX + 1)
@@ -401,6 +425,7 @@ def large_file(_: Repository, worktree: Path) -> None:
         run_in_worktree("checkout", "-q", "--detach"),
         lambda _, worktree: os.mkfifo(worktree / "pipe"),
         many_files,
+        much_changed,
         large_file,
     ],
 )
