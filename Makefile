@@ -9,6 +9,8 @@ SEEDS ?= 1,2,3,4,5
 FAULTS ?= 20
 JOBS ?= 0
 IMAGE ?= ironclaw
+# Container images often set it; each process would then compile anew whatever it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo up down test test-browser browser screenshots assets chaos trust check bench format lock clean
 .PHONY: image secrets sbom compose-test deploy-test
