@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from importlib.resources.abc import Traversable
@@ -17,6 +18,8 @@ log = structlog.get_logger()
 
 _FILE_NAME = re.compile(r"\A(\d{4})_[a-z0-9_]+\.sql\Z")
 _CLOSE_SECONDS = 3
+_LOOK_SECONDS = 1.0
+_IDLE_SECONDS = 30.0  # each connection is a process of PostgreSQL's, of two megabytes
 # InternalClientError is what asyncpg raises when the server dies between two steps of an exchange.
 _AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 _LOCK_KEY = 0x1C1A_0001
@@ -83,6 +86,7 @@ async def open_pool(
         max_size=size_max,
         timeout=5,
         command_timeout=60,
+        max_inactive_connection_lifetime=_IDLE_SECONDS,
         reset=_give_back,
         server_settings=dict(settings or {}),
     )
@@ -90,6 +94,42 @@ async def open_pool(
 
 async def _give_back(_: object) -> None:
     """Nothing to undo: asyncpg itself rolls back what is open and forgets listeners."""
+
+
+async def wait_until_migrated(url: str, folder: Traversable, seconds: float) -> None:
+    """Return once the database has the schema that this program needs, or a newer one.
+
+    Where nothing orders the starts (Swarm, Kubernetes), services come before the migration. One that ended
+    for that would be started again and again, and keep the machine from the migration. Raises `Unavailable`
+    when `seconds` have passed; what is waited for is logged when it changes.
+    """
+    version, end, said = len(read_migrations(folder)), time.monotonic() + seconds, ""
+    while True:
+        try:
+            reason = await _lacking(url, version)
+        except Unavailable as error:
+            reason = error.message
+        if not reason:
+            return
+        if time.monotonic() >= end:
+            raise Unavailable(reason)
+        if reason != said:
+            log.warning("waiting for the database", reason=reason)
+            said = reason
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _lacking(url: str, version: int) -> str:
+    """Return what the database lacks for a program that needs `version`; empty when it lacks nothing."""
+    async with available("the database"):
+        connection = await asyncpg.connect(url, timeout=5)
+        try:
+            found = await connection.fetchval("select max(version) from schema_migrations") or 0
+        except asyncpg.UndefinedTableError:
+            found = 0
+        finally:
+            await connection.close(timeout=_CLOSE_SECONDS)
+    return "" if found >= version else f"its schema is at {found}, this program needs {version}: migrate it"
 
 
 def read_migrations(folder: Traversable) -> list[Migration]:

@@ -63,8 +63,14 @@ def decode_body(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
 
 
 def decode_query(endpoint: Endpoint[Any, T, Any], pairs: Iterable[tuple[str, str]]) -> T:
-    """Convert a query string into its struct. Raises `BadRequest` naming the parameter that is wrong."""
+    """Convert a query string into its struct. Raises `BadRequest` naming the parameter that is wrong.
+
+    An unknown parameter is ignored, so that callers may be newer than the service; but not `as_of`: the
+    present would be taken for the past.
+    """
     values = {name: value for name, value in pairs if value != ""}
+    if "as_of" in values and not hasattr(endpoint.query, "as_of"):
+        raise BadRequest(f"as_of: {endpoint.name} answers for the present only; leave as_of out")
     try:
         query = msgspec.convert(values, endpoint.query, strict=False)
     except msgspec.ValidationError as error:

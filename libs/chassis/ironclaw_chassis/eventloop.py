@@ -16,6 +16,15 @@ import uvloop
 _P = TypeVar("_P", bound=asyncio.SubprocessProtocol)
 
 
+def loop_name() -> str:
+    """Return the loop to serve on, as uvicorn takes it: ours where the kernel and its filters give pidfds."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return "uvloop"
+    return f"{__name__}:{EventLoop.__name__}"
+
+
 class _Process(BaseSubprocessTransport):
     """A process of `subprocess.Popen`; its end is told by a pidfd (pidfd_open(2)), which is Linux's."""
 

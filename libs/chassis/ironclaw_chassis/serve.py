@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from ironclaw_chassis.database import migrate
+from ironclaw_chassis.database import migrate, wait_until_migrated
 from ironclaw_chassis.logs import configure_logging
 from ironclaw_chassis.settings import DatabaseSettings, ServiceSettings, SettingsError, read_settings
 from ironclaw_contracts.enums import Service
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=ServiceSettings)
 
 _CALLS_MAX = 2048
+_WAIT_SECONDS = 90.0
+"""For the database and its schema, on start; below what deploy/kubernetes gives a start (120 s)."""
 _TOO_MANY = msgspec.json.encode(
     failure(Unavailable.code, f"{_CALLS_MAX} calls are under way; send it again later")
 )
@@ -46,6 +48,15 @@ def run_service(service: Service, kind: type[DatabaseSettings], app: str, migrat
         configure_logging(service, settings.log_level, settings.log_format)
         url = settings.migrate_url.reveal() or settings.database_url.reveal()
         asyncio.run(migrate(url, migrations))
+        return
+    settings = load_settings(service, kind)
+    configure_logging(service, settings.log_level, settings.log_format)
+    try:
+        # Before anything else is opened: a signal ends the process at once.
+        asyncio.run(wait_until_migrated(settings.database_url.reveal(), migrations, _WAIT_SECONDS))
+    except Unavailable as error:
+        sys.exit(f"ironclaw {service.value}: {error.message}")
+    except KeyboardInterrupt:
         return
     serve(service, kind, importlib.import_module(app).compose)
 

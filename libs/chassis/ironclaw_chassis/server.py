@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 import sys
 import time
 from email.utils import formatdate
@@ -12,6 +11,8 @@ import uvicorn
 from litestar.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import ServerState
+
+from ironclaw_chassis.eventloop import loop_name
 
 _DRAIN_SECONDS = 2  # an open event stream would otherwise hold the shutdown for ever
 
@@ -67,7 +68,7 @@ def run_server(app: ASGIApp, host: str, port: int) -> None:
         app,
         host=host,
         port=port,
-        loop="ironclaw_chassis.eventloop:EventLoop" if hasattr(os, "pidfd_open") else "uvloop",
+        loop=loop_name(),
         http="httptools",
         ws="none",
         lifespan="on",

@@ -21,7 +21,7 @@ from ironclaw_git.errors import (
     WouldLoseWork,
 )
 from ironclaw_git.evidence import evidence
-from ironclaw_git.kept import Family, Kept, drop_merged, kept_refs
+from ironclaw_git.kept import Family, Kept, drop_merged, kept_by_then, kept_refs
 from ironclaw_git.layout import WorktreeRecord, worktree_records
 from ironclaw_git.merge import Conflict, Merged, contains_all, foresee, merge
 from ironclaw_git.names import (
@@ -118,6 +118,7 @@ __all__ = [
     "follow_branch",
     "foresee",
     "join",
+    "kept_by_then",
     "kept_refs",
     "merge",
     "order_branch",

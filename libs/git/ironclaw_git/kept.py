@@ -1,12 +1,13 @@
 """What is kept under refs/ironclaw: listed in one git process, and dropped only when the mainline has it."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
 from msgspec import Struct
 
 from ironclaw_git.errors import WouldLoseWork
-from ironclaw_git.names import check_id
+from ironclaw_git.names import check_id, check_sha
 from ironclaw_git.repository import Repository
 
 Family = Literal["salvage", "archive"]
@@ -37,6 +38,27 @@ async def kept_refs(repo: Repository, family: Family, order_id: str | None = Non
         _kept(line.split("\0"), contained)
         for line in listed.stdout.decode("utf-8", "replace").splitlines()
         if line.count("\0") >= 3
+    ]
+    return sorted(found, key=lambda kept: (kept.kept_at, kept.ref), reverse=True)
+
+
+async def kept_by_then(repo: Repository, commits: Mapping[str, str], mainline: str) -> list[Kept]:
+    """Return what refs kept at an earlier time, newest first, as `mainline` then contained it.
+
+    `commits` has the commit of each ref then; a ref may be gone or moved on since. Raises `GitError` for
+    a commit that is gone.
+    """
+    if not commits:
+        return []
+    wanted = {check_sha(commit) for commit in commits.values()}
+    listed = await repo.git("log", "--no-walk=unsorted", "--format=%H%x00%ct%x00%s", *wanted)
+    unmerged = await repo.git("rev-list", *wanted, f"^{check_sha(mainline)}")
+    contained = wanted - set(unmerged.stdout.decode().split())
+    lines = listed.stdout.decode("utf-8", "replace").rstrip("\n").split("\n")
+    told = dict(line.split("\0", 1) for line in lines)
+    refs_contained = {ref for ref, commit in commits.items() if commit in contained}
+    found = [
+        _kept([ref, commit, *told[commit].split("\0", 1)], refs_contained) for ref, commit in commits.items()
     ]
     return sorted(found, key=lambda kept: (kept.kept_at, kept.ref), reverse=True)
 

@@ -4,6 +4,7 @@ from pathlib import PurePosixPath
 
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.routes import FileAnswer
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoints import ledger, vault
 from ironclaw_contracts.errors import NotFound
 from ironclaw_contracts.snapshots import OrderSnapshot
@@ -15,9 +16,10 @@ class Orders:
     def __init__(self, client: ServiceClient) -> None:
         self._client = client
 
-    async def artifact(self, order_id: str, path: str) -> FileAnswer:
-        """Return an artifact. Raises `NotFound` for a path that the order does not report."""
-        order = (await self._client.call(ledger.GET_ORDER, order_id=order_id)).order
+    async def artifact(self, order_id: str, path: str, as_of: str | None = None) -> FileAnswer:
+        """Return an artifact, now or as of then. Raises `NotFound` for a path that is not reported."""
+        query = AsOfQuery(as_of)
+        order = (await self._client.call(ledger.GET_ORDER, query=query, order_id=order_id)).order
         if not any(artifact.path == path for artifact in order.artifacts):
             raise NotFound(f"order {order.order_id} has no artifact {path!r}")
         return await self.file(order, path)

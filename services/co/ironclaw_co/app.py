@@ -47,8 +47,15 @@ HINTS = (
 
 
 def _matters(event: Event, intent_required: bool) -> bool:
-    """Tell whether an event can change what a run needs: a linked intent does where dispatch waits for it."""
-    return intent_required or event.type is not EventType.RUN_UPDATED or event.payload.get("intent") is None
+    """Tell whether an event can change what a run needs.
+
+    Of a run's updates, a wish to stop can, and a linked intent where dispatch waits for it. A plan cannot:
+    who made it goes on with it.
+    """
+    if event.type is not EventType.RUN_UPDATED:
+        return True
+    given = event.payload
+    return given.get("cancel_requested") is not None or (intent_required and given.get("intent") is not None)
 
 
 def compose(settings: Settings) -> Litestar:

@@ -17,6 +17,7 @@ from ironclaw_integration.chaining import judge_built_in, merge_order
 from ironclaw_integration.definition import BadGates, CommandGate
 from ironclaw_integration.gates import reason_of, turned_down
 from ironclaw_integration.merge_queue import QUEUED_PHASES, MergeQueue
+from ironclaw_integration.planting import bad_work
 from ironclaw_integration.proofs import Proofs, Standing, halt_reason
 from ironclaw_integration.runner import GateRunner, Tree
 from ironclaw_integration.store import Store
@@ -106,22 +107,30 @@ class Judging:
         bad = turned_down(results)
         return api.Trial(passed=not bad, reason=reason_of(bad) or None, gates=results)
 
-    async def show_gates(self, theater_id: str) -> api.TheaterGates:
-        """Return the commands that a theater's mainline asks for, and how each gate's proof stands."""
-        repository = await self._theaters.repository(theater_id)
+    async def show_gates(self, theater_id: str, as_of: str | None = None) -> api.TheaterGates:
+        """Return the commands that a theater's mainline asks for, and how each gate's proof stands.
+
+        As of then it is what the mainline asked for; how the proofs stood is not kept.
+        """
+        head = await self._theaters.head(theater_id, as_of)
         try:
-            mainline = await self._theaters.mainline(theater_id)
+            mainline = await self._theaters.mainline_at(theater_id, head)
         except BadGates as error:
-            head = await repository.mainline_head()
             return api.TheaterGates(theater_id=theater_id, head=head, problem=str(error))
-        standing = await self._proofs.standing(theater_id, mainline.gates)
-        commands = {gate.name: gate for gate in mainline.gates.gate}
+        gates = mainline.gates
+        commands = {gate.name: gate for gate in gates.gate}
+        if as_of is None:
+            standing = await self._proofs.standing(theater_id, gates)
+            shown = [_shown(one, commands.get(one.gate)) for one in standing]
+        else:
+            names = [*(plant.gate for plant in bad_work(gates)), *commands]
+            shown = [_shown_then(name, commands.get(name)) for name in names]
         return api.TheaterGates(
             theater_id=theater_id,
-            head=mainline.head,
-            gates=[_shown(one, commands.get(one.gate)) for one in standing],
-            batch=mainline.gates.merge.batch,
-            require_approval=mainline.gates.merge.require_approval,
+            head=head,
+            gates=shown,
+            batch=gates.merge.batch,
+            require_approval=gates.merge.require_approval,
         )
 
     async def prove(self, theater_id: str) -> api.TheaterGates:
@@ -228,10 +237,30 @@ def _shown(one: Standing, command: CommandGate | None) -> api.GateStanding:
     proof = one.proof
     return api.GateStanding(
         gate=one.gate,
-        kind=command.kind if command is not None else "built-in",
-        run=command.run if command is not None else [],
+        kind=_kind(command),
+        run=_run(command),
         state=proof.state if proof is not None else "unproven",
         detail=proof.detail if proof is not None else "its planted bad commit was not tried yet",
         output=proof.output if proof is not None else None,
         tried_at=proof.tried_at if proof is not None else None,
     )
+
+
+def _shown_then(name: str, command: CommandGate | None) -> api.GateStanding:
+    return api.GateStanding(
+        gate=name,
+        kind=_kind(command),
+        run=_run(command),
+        state="unknown",
+        detail="how its proof stood then is not kept",
+        output=None,
+        tried_at=None,
+    )
+
+
+def _kind(command: CommandGate | None) -> str:
+    return command.kind if command is not None else "built-in"
+
+
+def _run(command: CommandGate | None) -> list[str]:
+    return command.run if command is not None else []

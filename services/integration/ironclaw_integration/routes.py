@@ -2,6 +2,7 @@
 
 from ironclaw_chassis.reconciler import Reconciler
 from ironclaw_chassis.routes import Call, FileAnswer, Routes
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import integration as api
 from ironclaw_contracts.enums import Service
@@ -21,8 +22,8 @@ def build_routes(parts: Parts, reconciler: Reconciler) -> Routes:
         return await parts.judging.try_merge(call.body)
 
     @routes.serve(api.SHOW_GATES)
-    async def show_gates(call: Call[Nothing, Nothing]) -> api.TheaterGates:
-        return await parts.judging.show_gates(call.path["theater_id"])
+    async def show_gates(call: Call[Nothing, AsOfQuery]) -> api.TheaterGates:
+        return await parts.judging.show_gates(call.path["theater_id"], call.query.as_of)
 
     @routes.serve(api.PROVE_GATES)
     async def prove_gates(call: Call[Nothing, Nothing]) -> api.TheaterGates:

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 import ironclaw_git
 from ironclaw_chassis.client import ServiceClient
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoints import vault
 from ironclaw_git import Repository
 from ironclaw_integration.definition import GATES_FILE, MIB, BadGates, Gates, parse_gates
@@ -45,6 +46,18 @@ class Theaters:
         if known is None or known[0] != head:
             known = self._read[theater_id] = (head, await _gates(repository, head))
         return Mainline(theater_id, repository, head, known[1])
+
+    async def head(self, theater_id: str, as_of: str | None = None) -> str:
+        """Return the mainline's head, now or as of then. Raises `NotFound` when the ledger knew none then."""
+        if as_of is None:
+            return await (await self.repository(theater_id)).mainline_head()
+        query = AsOfQuery(as_of)
+        return (await self._client.call(vault.GET_THEATER, query=query, theater_id=theater_id)).head
+
+    async def mainline_at(self, theater_id: str, head: str) -> Mainline:
+        """Return the mainline as it stood at a head. Raises `BadGates` when gates.toml cannot be used."""
+        repository = await self.repository(theater_id)
+        return Mainline(theater_id, repository, head, await _gates(repository, head))
 
 
 async def _gates(repository: Repository, head: str) -> Gates:

@@ -100,6 +100,11 @@ def escalations_needed(request: Request) -> set[str]:
     return {payload.escalation_id for payload in payloads if isinstance(payload, p.EscalationAcked)}
 
 
+def takes_orders(request: Request) -> bool:
+    """Tell whether a request may take an order from its holder: to decide it, the lease must stand still."""
+    return any(isinstance(parsed.payload, p.OrderReissued | p.OrderFailed) for parsed in request.events)
+
+
 class State:
     """What a group of requests sees and changes: the head, snapshots, leases, and events known by id.
 

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 
 import structlog
@@ -25,10 +25,11 @@ from ironclaw_ledger.append import (
     orders_enqueued,
     orders_needed,
     parse,
+    takes_orders,
 )
 from ironclaw_ledger.checkpoints import CheckpointSigner
 from ironclaw_ledger.metrics import APPEND_SECONDS, APPENDS_WAITING, EVENTS, GROUP_EVENTS
-from ironclaw_ledger.store import Store
+from ironclaw_ledger.store import Moved, Store, Transaction
 
 log = structlog.get_logger()
 
@@ -117,19 +118,13 @@ class Appender:
         return group
 
     async def _append(self, group: list[_Waiting]) -> None:
-        event_ids = [p.event.event_id for w in group for p in w.request.events if p.event.event_id]
-        order_ids = {order_id for w in group for order_id in orders_needed(w.request)}
-        enqueued = {order_id for w in group for order_id in orders_enqueued(w.request)}
-        run_ids = {p.event.run_id for w in group for p in w.request.events if p.event.run_id}
-        escalation_ids = {key for w in group for key in escalations_needed(w.request)}
-        outcomes: list[list[Appended] | Problem] = []
-        async with self._store.appending() as transaction:
-            state = await transaction.load(event_ids, order_ids, run_ids, enqueued, escalation_ids)
-            now = datetime.now(UTC)
-            outcomes = [_outcome(state, waiting, now) for waiting in group]
-            events = [row.event for row in state.rows]
-            if events:
-                await transaction.save(state, self._signer.due(events))
+        if any(takes_orders(waiting.request) for waiting in group):
+            outcomes, events = await self._decide(group, self._store.appending())
+        else:
+            try:
+                outcomes, events = await self._decide(group, self._store.hoping())
+            except Moved:
+                outcomes, events = await self._decide(group, self._store.appending())
         if events:
             self._committed(events)
             GROUP_EVENTS.observe(len(events))
@@ -142,6 +137,24 @@ class Appender:
                 waiting.answer.set_exception(outcome)
             else:
                 waiting.answer.set_result(outcome)
+
+    async def _decide(
+        self, group: list[_Waiting], appending: AbstractAsyncContextManager[Transaction]
+    ) -> tuple[list[list[Appended] | Problem], list[Event]]:
+        """Return what becomes of each request, and the events that are appended. Raises `Moved`."""
+        event_ids = [p.event.event_id for w in group for p in w.request.events if p.event.event_id]
+        order_ids = {order_id for w in group for order_id in orders_needed(w.request)}
+        enqueued = {order_id for w in group for order_id in orders_enqueued(w.request)}
+        run_ids = {p.event.run_id for w in group for p in w.request.events if p.event.run_id}
+        escalation_ids = {key for w in group for key in escalations_needed(w.request)}
+        async with appending as transaction:
+            state = await transaction.load(event_ids, order_ids, run_ids, enqueued, escalation_ids)
+            now = datetime.now(UTC)
+            outcomes = [_outcome(state, waiting, now) for waiting in group]
+            events = [row.event for row in state.rows]
+            if events:
+                await transaction.save(state, self._signer.due(events))
+        return outcomes, events
 
     def _refuse(self, group: list[_Waiting], error: Problem) -> None:
         for waiting in group:

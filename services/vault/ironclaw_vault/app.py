@@ -44,7 +44,7 @@ def compose(settings: Settings) -> Litestar:
         async with client, background(tidying):
             yield
 
-    routes = build_routes(theaters, worktrees, Files(theaters, past), Salvages(theaters, ledger), past)
+    routes = build_routes(theaters, worktrees, Files(theaters, past), Salvages(theaters, ledger, past), past)
     add_remote_routes(routes, remote_work)
     return create_app(
         routes,

@@ -74,12 +74,12 @@ def build_routes(
         return await worktrees.remove(call.path["order_id"], call.query.attempt)
 
     @routes.serve(api.LIST_SALVAGE)
-    async def list_salvage(call: Call[Nothing, Nothing]) -> api.SalvageList:
-        return await salvages.listed(call.path["theater_id"])
+    async def list_salvage(call: Call[Nothing, AsOfQuery]) -> api.SalvageList:
+        return await salvages.listed(call.path["theater_id"], call.query.as_of)
 
     @routes.serve(api.SHOW_SALVAGE)
     async def show_salvage(call: Call[Nothing, api.SalvageQuery]) -> api.SalvageDetail:
-        return await salvages.show(call.path["order_id"], call.query.attempt)
+        return await salvages.show(call.path["order_id"], call.query)
 
     @routes.serve(api.RESTORE_SALVAGE)
     async def restore_salvage(call: Call[api.Restoration, Nothing]) -> api.Restored:

@@ -5,6 +5,7 @@ from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.endpoints import vault as api
 from ironclaw_contracts.errors import BadRequest, Conflict, NotFound
 from ironclaw_git import Kept, Repository
+from ironclaw_vault.past import Past
 from ironclaw_vault.theaters import Theaters
 
 _LISTED_MAX = 1_000
@@ -15,20 +16,22 @@ _PATHS_MAX = 500
 class Salvages:
     """Reads the salvage refs of all theaters."""
 
-    def __init__(self, theaters: Theaters, ledger: LedgerClient) -> None:
+    def __init__(self, theaters: Theaters, ledger: LedgerClient, past: Past) -> None:
         self._theaters = theaters
         self._ledger = ledger
+        self._past = past
 
-    async def listed(self, theater_id: str) -> api.SalvageList:
-        """Return what is kept in a theater, newest first."""
+    async def listed(self, theater_id: str, as_of: str | None) -> api.SalvageList:
+        """Return what is kept in a theater, newest first; as of then, what the ledger knew to be kept."""
         repository = await self._theaters.repository(theater_id)
-        kept = await ironclaw_git.kept_refs(repository, "salvage")
+        kept = await self._all(repository, theater_id, None, as_of)
         return api.SalvageList(salvage=[_entry(item) for item in kept[:_LISTED_MAX]])
 
-    async def show(self, order_id: str, attempt: int | None) -> api.SalvageDetail:
+    async def show(self, order_id: str, query: api.SalvageQuery) -> api.SalvageDetail:
         """Return what the kept work changes. Raises `NotFound` when nothing is kept."""
-        repository, kept = await self._kept(order_id, attempt)
-        found = await repository.git("merge-base", kept.commit, await repository.mainline_head(), check=False)
+        repository, kept, theater_id = await self._kept(order_id, query.attempt, query.as_of)
+        head = await self._past.commit(theater_id, repository, None, query.as_of)
+        found = await repository.git("merge-base", kept.commit, head, check=False)
         if found.returncode != 0:
             raise Conflict(f"{kept.ref} shares no history with the mainline")
         base = found.line
@@ -47,7 +50,7 @@ class Salvages:
 
         Doing it again is harmless. Raises `Conflict` when the branch stands on other work.
         """
-        repository, kept = await self._kept(order_id, request.attempt)
+        repository, kept, _ = await self._kept(order_id, request.attempt, None)
         branch = request.branch or f"restored/{kept.order_id}.{kept.attempt}"
         try:
             ref = f"refs/heads/{ironclaw_git.check_branch(branch)}"
@@ -66,15 +69,30 @@ class Salvages:
             repo_path=str(repository.work_tree or repository.git_dir),
         )
 
-    async def _kept(self, order_id: str, attempt: int | None) -> tuple[Repository, Kept]:
+    async def _kept(
+        self, order_id: str, attempt: int | None, as_of: str | None
+    ) -> tuple[Repository, Kept, str]:
         order = (await self._ledger.order(order_id)).order
         repository = await self._theaters.repository(order.theater_id)
-        kept = await ironclaw_git.kept_refs(repository, "salvage", order_id)
+        kept = await self._all(repository, order.theater_id, order_id, as_of)
         wanted = [item for item in kept if attempt in {None, item.attempt}]
         if not wanted:
             which = f"attempt {attempt} of order" if attempt is not None else "order"
             raise NotFound(f"nothing is kept of {which} {order_id}: it left no unmerged work")
-        return repository, max(wanted, key=lambda item: item.attempt)
+        return repository, max(wanted, key=lambda item: item.attempt), order.theater_id
+
+    async def _all(
+        self, repository: Repository, theater_id: str, order_id: str | None, as_of: str | None
+    ) -> list[Kept]:
+        """Return what is kept of all orders, or of one. Raises `NotFound` for work of then that is gone."""
+        if as_of is None:
+            return await ironclaw_git.kept_refs(repository, "salvage", order_id)
+        head = await self._past.head(theater_id, as_of)
+        commits = await self._past.salvaged(theater_id, order_id, as_of, _LISTED_MAX)
+        try:
+            return await ironclaw_git.kept_by_then(repository, commits, head)
+        except ironclaw_git.GitError as error:
+            raise NotFound(f"theater {theater_id} has no longer what was kept as of {as_of}") from error
 
 
 def _entry(kept: Kept) -> api.Salvage:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.enums import OrderPhase, RunStatus
 from ironclaw_contracts.events import EventType
@@ -31,6 +32,14 @@ async def test_given_a_suite_when_work_passes_or_breaks_it_then_only_the_first_i
         printed = (await client.call(api.READ_OUTPUT, output_id=tests["output"])).decode()
         assert "test_value[2]" in printed and "1 failed, 29 passed" in printed
         shown = await client.call(api.SHOW_GATES, theater_id=theater)
+        (merged,) = await events_of(client, done.orders[0].order_id, EventType.INTEGRATED)
+        git(tmp_path / theater, "rm", "-q", ".ironclaw/gates.toml")
+        git(tmp_path / theater, "commit", "-q", "-m", "Ask for no tests any more")
+        now = await client.call(api.SHOW_GATES, theater_id=theater)
+        then = await client.call(api.SHOW_GATES, query=AsOfQuery(str(merged.seq)), theater_id=theater)
+    assert "tests" not in {gate.gate for gate in now.gates} and now.head != then.head == shown.head
+    assert [(g.gate, g.kind, g.run) for g in then.gates] == [(g.gate, g.kind, g.run) for g in shown.gates]
+    assert {gate.state for gate in then.gates} == {"unknown"}
     assert {gate.state for gate in shown.gates} == {"alive"}
     assert {"tests", "path_policy", "secret_scan", "size"} <= {gate.gate for gate in shown.gates}
     assert "1 failed" in shown.gates[-1].detail

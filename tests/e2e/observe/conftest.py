@@ -9,8 +9,6 @@ from tests.conftest import ROOT
 from tests.support.fleet import FleetUnderTest
 from tests.support.otlp import OtlpReceiver
 
-HEADER_SECRET = "planted-otlp-header-8823"
-
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[OtlpReceiver]:
@@ -22,7 +20,6 @@ def receiver() -> Iterator[OtlpReceiver]:
 def observed(open_root: Path, receiver: OtlpReceiver) -> Iterator[FleetUnderTest]:
     environ = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
-        "OTEL_EXPORTER_OTLP_HEADERS": f"x-token={HEADER_SECRET}",
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         "OTEL_METRIC_EXPORT_INTERVAL": "1000",
     }

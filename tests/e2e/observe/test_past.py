@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
 from redis.asyncio import Redis
@@ -125,3 +126,34 @@ async def test_given_an_earlier_point_when_runs_and_orders_are_read_then_they_ar
     head = own.cli_json("theater", "log", "main", "--as-of", str(runs[1]["first_seq"] - 1))["head"]
     assert head == own.cli_json("order", order_id)["order"]["merge_commit"]
     assert "as_of" in own.cli("runs", "--as-of", "yesterday", code=2)
+
+
+async def test_given_an_order_when_its_files_are_read_as_of_then_they_are_those_of_its_commit_of_then(
+    own: FleetUnderTest, runs: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    [order] = own.cli_json("orders", "--run", runs[0]["run_id"])["orders"]
+    order_id, path = order["order_id"], order["artifacts"][0]["path"]
+    seqs = {event["type"]: event["seq"] for event in own.cli_json("events", "--order", order_id)["events"]}
+    claimed, completed = str(seqs["ORDER_CLAIMED"]), str(seqs["ORDER_COMPLETED"])
+    own.cli("artifact", order_id, path, "-o", str(tmp_path / "then"), "--as-of", completed)
+    own.cli("artifact", order_id, path, "-o", str(tmp_path / "now"))
+    assert (tmp_path / "then").read_bytes() == (tmp_path / "now").read_bytes()
+    unmerged = own.cli_json("diff", order_id, "--as-of", completed)
+    merged = own.cli_json("diff", order_id)
+    assert unmerged["commit"] == order["commit_sha"] != merged["commit"] == order["merge_commit"]
+    assert own.cli_json("diff", order_id, "--as-of", str(seqs["INTEGRATED"])) == merged
+    assert "has no commit yet" in own.cli("diff", order_id, "--as-of", claimed, code=1)
+    assert "no artifact" in own.cli("artifact", order_id, path, "--as-of", claimed, code=1)
+
+
+@pytest.mark.parametrize("path", ["/theaters/main/weather", "/runs/{run_id}/spending", "/events", "/fleet"])
+async def test_given_a_read_of_the_present_when_asked_as_of_then_it_is_refused_rather_than_answered_for_now(
+    own: FleetUnderTest, runs: list[dict[str, Any]], path: str
+) -> None:
+    url = own.url + path.format(run_id=runs[0]["run_id"])
+    headers = {"Authorization": f"Bearer {own.operator_key}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.get(url, params={"as_of": "1"}) as answer:
+            assert (answer.status, "as_of" in await answer.text()) == (400, True)
+        async with session.get(url, params={"of_the_future": "1"}) as answer:
+            assert answer.status == 200

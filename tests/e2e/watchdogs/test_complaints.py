@@ -39,8 +39,16 @@ async def test_finished_work_is_not_deleted_with_its_worktree(quick: FleetUnderT
     kept = quick.cli_json("salvage", "list", DRILL_THEATER)["salvage"]
     order_id = kept[0]["order_id"]
     assert kept[0]["merged"] is False
+    events = quick.cli_json("events", "--order", order_id)["events"]
+    seq = next(event["seq"] for event in events if event["type"] == EventType.WORKTREE_ARCHIVED)
+    listed = quick.cli_json("salvage", "list", DRILL_THEATER, "--as-of", str(seq))["salvage"]
+    assert [one for one in listed if one["order_id"] == order_id] == [kept[0]]
+    before = quick.cli_json("salvage", "list", DRILL_THEATER, "--as-of", str(seq - 1))["salvage"]
+    assert order_id not in {one["order_id"] for one in before}
     shown = quick.cli("salvage", "show", order_id, "--attempt", "1")
     assert "+This unit did its work." in shown
+    assert quick.cli("salvage", "show", order_id, "--as-of", str(seq)) == shown
+    assert "nothing is kept" in quick.cli("salvage", "show", order_id, "--as-of", str(seq - 1), code=1)
     branch = quick.cli_json("salvage", "restore", order_id, "--attempt", "1", "--branch", "saved")
     assert "This unit did its work." in git(
         theater.repo_path, "show", f"{branch['branch']}:{kept_path(shown)}"

@@ -13,14 +13,17 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ironclaw_chassis.database import read_migrations
+from ironclaw_chassis.database import migrate, read_migrations, wait_until_migrated
 from ironclaw_chassis.identity import load_private_key, load_public_key
+from ironclaw_chassis.probe import serves
 from ironclaw_contracts.enums import Service
+from ironclaw_contracts.errors import Unavailable
 from ironclaw_fleet.databases import WITH_DATABASE
 from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
 from ironclaw_fleet.ports import free_port
 from ironclaw_fleet.statedir import StateDirectory
 from ironclaw_fleet.supervisor import Supervisor
+from tests.support.waiting import until
 
 
 @asynccontextmanager
@@ -138,3 +141,58 @@ def test_given_no_database_when_the_job_runs_then_it_fails_and_says_what_to_set(
     process = ironclaw("migrate", **environ)
     text, _ = process.communicate(timeout=60)
     assert process.returncode in {1, 2} and said in text
+
+
+async def test_given_services_that_come_before_the_migration_when_it_is_done_then_they_go_on_without_a_restart(
+    tmp_path: Path, open_state: StateDirectory
+) -> None:
+    port, own = free_port(), free_port()
+    folder = tmp_path / "secrets"
+    make_secrets(folder, port)
+    environ = {
+        "PATH": os.environ["PATH"],
+        "IRONCLAW_KEYS_DIR": str(folder),
+        "IRONCLAW_LEDGER_PORT": str(own),
+        "IRONCLAW_LEDGER_DATABASE_URL_FILE": str(folder / "ledger.database_url"),
+    }
+    log = tmp_path / "ledger.log"
+    with log.open("ab") as out:
+        program = [sys.executable, "-m", "ironclaw_ledger"]
+        early, stopped = (subprocess.Popen(program, env=environ, stdout=out, stderr=out) for _ in range(2))
+    try:
+
+        async def waits(for_what: str) -> bool | None:
+            return for_what in log.read_text() or None
+
+        await until(
+            lambda: waits("the database is away: ConnectionRefusedError"), 30, "a wait for the server"
+        )
+        stopped.terminate()
+        assert await asyncio.to_thread(stopped.wait, 5) != 0
+        async with server(open_state, port) as postgres:
+            await until(lambda: waits("the database is away: Invalid"), 30, "a wait for the role")
+            admin = {"DATABASE_URL": postgres.url("postgres"), "IRONCLAW_KEYS_DIR": str(folder)}
+            await asyncio.to_thread(done, ironclaw("migrate", **admin))
+
+            async def served() -> bool | None:
+                return await asyncio.to_thread(serves, own) or None
+
+            await until(served, 30, "the ledger")
+            assert early.poll() is None
+    finally:
+        for process in (early, stopped):
+            process.kill()
+            process.wait(10)
+
+
+async def test_given_a_schema_that_stays_behind_when_a_service_has_waited_long_enough_then_it_says_what_to_do(
+    database_url: str,
+) -> None:
+    migrations = files("ironclaw_learning") / "migrations"
+    with pytest.raises(Unavailable, match=r"its schema is at 0, this program needs \d+: migrate it"):
+        await wait_until_migrated(database_url, migrations, 0)
+    await migrate(database_url, migrations, until=1)
+    with pytest.raises(Unavailable, match="its schema is at 1"):
+        await wait_until_migrated(database_url, migrations, 0)
+    await migrate(database_url, migrations)
+    await wait_until_migrated(database_url, migrations, 0)

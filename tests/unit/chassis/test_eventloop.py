@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ironclaw_chassis.eventloop import EventLoop
+from ironclaw_chassis.eventloop import EventLoop, loop_name
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -94,3 +94,15 @@ def test_given_a_caller_that_is_cancelled_when_it_waits_then_the_process_can_sti
         assert await process.wait() == -signal.SIGKILL
 
     run(work())
+
+
+def test_given_a_kernel_without_pidfds_when_the_loop_is_chosen_then_it_is_the_plain_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert loop_name() == "ironclaw_chassis.eventloop:EventLoop"
+
+    def refused(_: int) -> int:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "pidfd_open", refused)
+    assert loop_name() == "uvloop"

@@ -6,11 +6,13 @@ import pytest
 
 from ironclaw_git import (
     IRONCLAW,
+    GitError,
     Merged,
     Repository,
     WouldLoseWork,
     archive_by_ref,
     drop_merged,
+    kept_by_then,
     kept_refs,
     merge,
     parse_order_branch,
@@ -37,7 +39,13 @@ async def test_given_salvaged_work_when_listed_then_each_says_whether_the_mainli
     assert kept["second"].commit == second and kept["second"].attempt == 1
     assert [item.order_id for item in await kept_refs(repo, "salvage", "second")] == ["second"]
     assert await kept_refs(repo, "archive") == []
+    commits = {item.ref: item.commit for item in kept.values()}
     await drop_merged(repo, kept["first"])
+    then = {item.order_id: item for item in await kept_by_then(repo, commits, base)}
+    assert {name: item.merged for name, item in then.items()} == {"first": False, "second": False}
+    assert set(await kept_by_then(repo, commits, merged.commit)) == set(kept.values())
+    with pytest.raises(GitError):
+        await kept_by_then(repo, {"refs/ironclaw/salvage/gone/1": "1" * 40}, base)
     with pytest.raises(WouldLoseWork, match="not merged"):
         await drop_merged(repo, kept["second"])
     assert [item.order_id for item in await kept_refs(repo, "salvage")] == ["second"]

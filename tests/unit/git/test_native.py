@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ironclaw_git import Conflict, Person, Repository, StaleRef, UnsafeConfig, add_worktree, foresee, status
@@ -54,15 +54,18 @@ async def changed(repo: Repository, parent: str, change: Files) -> str:
 @pytest.mark.trust
 @hypothesis_settings
 @given(beginning=beginnings, ours=files, theirs=files)
+@example(beginning={"a": b"2\n"}, ours={"a": None, "order.json": b"2\n"}, theirs={"a": None})
 def test_given_any_two_sides_when_merged_then_the_tree_is_the_one_that_git_makes(
     fresh: Callable[[], Repository], beginning: Files, ours: Files, theirs: Files
 ) -> None:
     async def scenario() -> None:
         repo = fresh_repo
         base = await changed(repo, await repo.mainline_head(), beginning)
-        mainline = await changed(repo, base, ours)
-        # Without operational files, which a merge leaves aside and git does not.
-        branch = await changed(repo, base, {p: d for p, d in theirs.items() if p != "order.json"})
+        # Without operational files, which a merge leaves aside, and git takes for the renames of others.
+        mainline, branch = [
+            await changed(repo, base, {p: d for p, d in side.items() if p != "order.json"})
+            for side in (ours, theirs)
+        ]
         merged = await foresee(repo, mainline, branch)
         theirs_alone = said(
             repo, "merge-tree", "--write-tree", "--no-messages", mainline, branch, check=False

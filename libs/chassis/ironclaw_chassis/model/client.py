@@ -163,7 +163,10 @@ class ModelClient:
         cassette = self._cassette
         if cassette is not None and cassette.mode == "replay":
             return cassette.replay(request)
-        reply = await stream_reply(self._connected(), request, timeout_seconds=timeout_seconds)
+        try:
+            reply = await stream_reply(self._connected(), request, timeout_seconds=timeout_seconds)
+        except ModelError as error:
+            raise error.told(self._api_key) from None  # the cause has the provider's words as they came
         if cassette is not None:
             await asyncio.to_thread(cassette.record, request, reply)
         return reply

@@ -1,6 +1,9 @@
 """What can go wrong with a model, by whose fault it is."""
 
+from ironclaw_chassis.secret import Secret
 from ironclaw_contracts.enums import Cause
+
+_MESSAGE_CHARS_MAX = 500
 
 
 class ModelError(Exception):
@@ -22,3 +25,15 @@ class ModelError(Exception):
         self.cause = cause
         self.retry_after_seconds = retry_after_seconds
         self.billed = billed
+
+    def told(self, key: Secret) -> "ModelError":
+        """Return the error as it may be told: a provider repeats the key that it refuses, or sends a page."""
+        said = str(self)
+        if key.reveal():
+            said = said.replace(key.reveal(), "***")
+        return ModelError(
+            self.cause,
+            said[:_MESSAGE_CHARS_MAX],
+            retry_after_seconds=self.retry_after_seconds,
+            billed=self.billed,
+        )

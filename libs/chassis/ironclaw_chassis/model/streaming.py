@@ -16,7 +16,7 @@ _REPLY_CHARS_MAX = 4_000_000
 
 
 async def stream_reply(client: "AsyncOpenAI", request: ModelRequest, *, timeout_seconds: float) -> Reply:
-    """Make the call and gather its stream. Raises `ModelError`."""
+    """Make the call and gather its stream. Raises `ModelError` with the provider's own words."""
     import openai
 
     gathered = Gathered(request.model)
@@ -37,17 +37,15 @@ async def stream_reply(client: "AsyncOpenAI", request: ModelRequest, *, timeout_
         ) from error
     except openai.APIError as error:
         raise ModelError(
-            Cause.PROVIDER_DOWN, f"the provider broke off: {error.message}"[:500], billed=True
+            Cause.PROVIDER_DOWN, f"the provider broke off: {error.message}", billed=True
         ) from error
     except (ValueError, TypeError, AttributeError, openai.OpenAIError) as error:
         # What the SDK raises for a stream that is none: anything may stand behind an endpoint.
         raise ModelError(
-            Cause.PROVIDER_DOWN, f"the provider answered no stream of completions: {error}"[:500], billed=True
+            Cause.PROVIDER_DOWN, f"the provider answered no stream of completions: {error}", billed=True
         ) from error
     except OSError as error:
-        raise ModelError(
-            Cause.PROVIDER_DOWN, f"the provider broke off: {error}"[:500], billed=True
-        ) from error
+        raise ModelError(Cause.PROVIDER_DOWN, f"the provider broke off: {error}", billed=True) from error
     return gathered.reply()
 
 
@@ -117,15 +115,11 @@ def _refused(error: Any) -> ModelError:
     """Return the error for an HTTP status."""
     status, wait = error.status_code, _retry_after(error.response.headers)
     if status == 429:
-        return ModelError(
-            Cause.QUOTA, f"the provider limits us: {error.message}"[:500], retry_after_seconds=wait
-        )
+        return ModelError(Cause.QUOTA, f"the provider limits us: {error.message}", retry_after_seconds=wait)
     if status in {401, 403}:
         return ModelError(Cause.AUTH, "the provider refuses our key; check IOINTELLIGENCE_API_KEY")
     cause = Cause.PROVIDER_DOWN if status >= 500 else Cause.TASK
-    return ModelError(
-        cause, f"the provider answered {status}: {error.message}"[:500], retry_after_seconds=wait
-    )
+    return ModelError(cause, f"the provider answered {status}: {error.message}", retry_after_seconds=wait)
 
 
 def _retry_after(headers: Any) -> float | None:

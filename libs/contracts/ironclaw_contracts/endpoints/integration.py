@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import Artifact
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoint import Endpoint, Nothing
 from ironclaw_contracts.enums import OrderPhase, Service
 from ironclaw_contracts.ids import Attempt, Id, Sha
@@ -49,7 +50,10 @@ class Trial(Struct, frozen=True):
 
 
 class GateStanding(Struct, frozen=True, kw_only=True):
-    """A gate's command and whether it refused its planted bad commit: `alive`, `dead` or `unproven`."""
+    """A gate's command and whether it refused its planted bad commit: `alive`, `dead` or `unproven`.
+
+    `unknown` as of an earlier point: only the newest proof of a gate is kept.
+    """
 
     gate: str
     kind: str
@@ -172,9 +176,9 @@ SHOW_GATES = Endpoint(
     name="show_gates",
     method="GET",
     path="/theaters/{theater_id}/gates",
-    summary="The gates that a theater's mainline asks for, and whether each can fail.",
+    summary="The gates that a theater's mainline asks for, and whether each can fail; now or as of then.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=TheaterGates,
     callers=frozenset({Service.API_GATEWAY, Service.OPENCLAWDBOT}),
     timeout_seconds=30.0,

@@ -153,13 +153,17 @@ class Archive(Struct, frozen=True):
 
 
 class SalvageQuery(Struct, frozen=True):
-    """Which attempt; the newest one with salvaged work by default."""
+    """Which attempt; the newest one with salvaged work by default, now or as of then."""
 
     attempt: Attempt | None = None
+    as_of: AsOf | None = None
 
 
 class Salvage(Struct, frozen=True):
-    """Work kept from an attempt that was not merged. `merged` when the mainline contains it after all."""
+    """Work kept from an attempt that was not merged. `merged` when the mainline contains it after all.
+
+    `kept_at` is the time of the commit.
+    """
 
     order_id: str
     attempt: int
@@ -330,9 +334,9 @@ LIST_SALVAGE = Endpoint(
     name="list_salvage",
     method="GET",
     path="/theaters/{theater_id}/salvage",
-    summary="Work kept from attempts that were not merged.",
+    summary="Work kept from attempts that were not merged, now or as of then.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=SalvageList,
     callers=frozenset({Service.API_GATEWAY}),
     timeout_seconds=30.0,
@@ -342,7 +346,7 @@ SHOW_SALVAGE = Endpoint(
     name="show_salvage",
     method="GET",
     path="/orders/{order_id}/salvage",
-    summary="What an attempt's kept work changes.",
+    summary="What an attempt's kept work changes, now or as of then.",
     body=Nothing,
     query=SalvageQuery,
     answer=SalvageDetail,

@@ -64,6 +64,8 @@ async def copy_in(connection: Any, schema: str, kept: SchemaCopy, folder: Path) 
         table = kept.tables.get(name)
         if table is None:  # a later migration's, which an older backup has not got
             continue
+        # What a migration put there is in the backup too, as it was by then.
+        await connection.execute(f'delete from "{schema}"."{name}"')  # noqa: S608 - names of our own tables
         await connection.copy_to_table(
             name,
             schema_name=schema,

@@ -4,6 +4,7 @@ import sys
 
 from cyclopts import App
 
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.integration import TheaterGates
 from ironclaw_contracts.endpoints.ledger import OrdersQuery
@@ -17,14 +18,15 @@ approvals = App(name="approvals", help="Work that passed its gates and waits for
 
 
 @gates.command
-async def show(theater: Identifier, *, options: Options = PLAIN) -> int:
+async def show(theater: Identifier, *, as_of: str | None = None, options: Options = PLAIN) -> int:
     """Show the gates of a theater's mainline; exit code 1 when merges halt because of one.
 
     Args:
         theater: The theater.
+        as_of: What it asked for at a ledger seq, or at an instant: 2026-11-21T09:30:00Z.
     """
     async with gateway() as client:
-        found = await client.call(api.SHOW_GATES, theater_id=theater)
+        found = await client.call(api.SHOW_GATES, query=AsOfQuery(as_of), theater_id=theater)
     return _print(found, options)
 
 

@@ -2,6 +2,7 @@
 
 from cyclopts import App
 
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.vault import Restoration, SalvageQuery
 from ironclaw_fleet.cli.arguments import Identifier
@@ -12,14 +13,15 @@ salvage = App(name="salvage", help="Work kept from attempts that were not merged
 
 
 @salvage.command(name="list")
-async def list_(theater: Identifier, *, options: Options = PLAIN) -> None:
+async def list_(theater: Identifier, *, as_of: str | None = None, options: Options = PLAIN) -> None:
     """List what is kept in a theater, newest first.
 
     Args:
         theater: The theater.
+        as_of: As it stood at a ledger seq, or at an instant: 2026-11-21T09:30:00Z.
     """
     async with gateway() as client:
-        found = await client.call(api.LIST_SALVAGE, theater_id=theater)
+        found = await client.call(api.LIST_SALVAGE, query=AsOfQuery(as_of), theater_id=theater)
     if options.json:
         print_json(found)
         return
@@ -33,15 +35,19 @@ async def list_(theater: Identifier, *, options: Options = PLAIN) -> None:
 
 
 @salvage.command
-async def show(order_id: Identifier, *, attempt: int | None = None, options: Options = PLAIN) -> None:
+async def show(
+    order_id: Identifier, *, attempt: int | None = None, as_of: str | None = None, options: Options = PLAIN
+) -> None:
     """Show what the kept work of an order changes.
 
     Args:
         order_id: The order.
         attempt: Which attempt; the newest one otherwise.
+        as_of: As it stood at a ledger seq, or at an instant: 2026-11-21T09:30:00Z.
     """
+    query = SalvageQuery(attempt=attempt, as_of=as_of)
     async with gateway() as client:
-        found = await client.call(api.SHOW_SALVAGE, query=SalvageQuery(attempt=attempt), order_id=order_id)
+        found = await client.call(api.SHOW_SALVAGE, query=query, order_id=order_id)
     if options.json:
         print_json(found)
         return

@@ -295,7 +295,11 @@ async def cancel(
 
 
 async def artifact(
-    order_id: Identifier, path: str, *, output: Annotated[Path | None, Parameter(alias="-o")] = None
+    order_id: Identifier,
+    path: str,
+    *,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    as_of: str | None = None,
 ) -> None:
     """Fetch an artifact of an order, to a file or to standard output.
 
@@ -303,9 +307,11 @@ async def artifact(
         order_id: The order.
         path: The artifact, as `ironclaw order` names it.
         output: The file to write; standard output otherwise.
+        as_of: As it stood at a ledger seq, or at an instant: 2026-11-21T09:30:00Z.
     """
+    query = api.ArtifactQuery(path=path, as_of=as_of)
     async with gateway() as client:
-        content = await client.call(api.GET_ARTIFACT, query=api.ArtifactQuery(path=path), order_id=order_id)
+        content = await client.call(api.GET_ARTIFACT, query=query, order_id=order_id)
     if output is None:
         sys.stdout.buffer.write(content)
     else:

@@ -2,6 +2,7 @@
 
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.routes import Call, FileAnswer, Routes
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import integration
@@ -15,8 +16,8 @@ def add_merging_routes(routes: Routes, client: ServiceClient) -> None:
         return await client.call(integration.INTEGRATE, call.body)
 
     @routes.serve(api.SHOW_GATES)
-    async def show_gates(call: Call[Nothing, Nothing]) -> integration.TheaterGates:
-        return await client.call(integration.SHOW_GATES, theater_id=call.path["theater_id"])
+    async def show_gates(call: Call[Nothing, AsOfQuery]) -> integration.TheaterGates:
+        return await client.call(integration.SHOW_GATES, query=call.query, theater_id=call.path["theater_id"])
 
     @routes.serve(api.PROVE_GATES)
     async def prove_gates(call: Call[Nothing, Nothing]) -> integration.TheaterGates:

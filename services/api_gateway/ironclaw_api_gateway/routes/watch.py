@@ -2,6 +2,7 @@
 
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.routes import Call, Routes
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoint import Nothing
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints import co, duty_officer, ledger, observer, sentinel, vault
@@ -40,8 +41,8 @@ def add_watch_routes(routes: Routes, client: ServiceClient) -> None:
         return await client.call(co.ACK_ESCALATION, ack, escalation_id=call.path["escalation_id"])
 
     @routes.serve(api.LIST_SALVAGE)
-    async def list_salvage(call: Call[Nothing, Nothing]) -> vault.SalvageList:
-        return await client.call(vault.LIST_SALVAGE, theater_id=call.path["theater_id"])
+    async def list_salvage(call: Call[Nothing, AsOfQuery]) -> vault.SalvageList:
+        return await client.call(vault.LIST_SALVAGE, query=call.query, theater_id=call.path["theater_id"])
 
     @routes.serve(api.SHOW_SALVAGE)
     async def show_salvage(call: Call[Nothing, vault.SalvageQuery]) -> vault.SalvageDetail:

@@ -77,11 +77,11 @@ def add_work_routes(
 
     @routes.file(api.GET_ARTIFACT)
     async def get_artifact(call: Call[Nothing, api.ArtifactQuery]) -> FileAnswer:
-        return await orders.artifact(call.path["order_id"], call.query.path)
+        return await orders.artifact(call.path["order_id"], call.query.path, call.query.as_of)
 
     @routes.serve(api.GET_DIFF)
-    async def get_diff(call: Call[Nothing, Nothing]) -> vault.Diff:
-        view = await client.call(ledger.GET_ORDER, order_id=call.path["order_id"])
+    async def get_diff(call: Call[Nothing, AsOfQuery]) -> vault.Diff:
+        view = await client.call(ledger.GET_ORDER, query=call.query, order_id=call.path["order_id"])
         return await orders.diff(view.order)
 
     @routes.serve(api.LIST_THEATERS)

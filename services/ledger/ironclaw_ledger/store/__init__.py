@@ -2,6 +2,6 @@
 
 from ironclaw_ledger.store.reading import Store
 from ironclaw_ledger.store.spending import SpendingStore
-from ironclaw_ledger.store.transaction import Transaction
+from ironclaw_ledger.store.transaction import Moved, Transaction
 
-__all__ = ["SpendingStore", "Store", "Transaction"]
+__all__ = ["Moved", "SpendingStore", "Store", "Transaction"]

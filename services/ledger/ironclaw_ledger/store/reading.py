@@ -39,15 +39,14 @@ from ironclaw_ledger.store.rows import (
     order_view_of,
 )
 from ironclaw_ledger.store.spending import SpendingStore
-from ironclaw_ledger.store.transaction import CHANNEL, Transaction
+from ironclaw_ledger.store.transaction import APPEND_LOCK, CHANNEL, Transaction
 from ironclaw_ledger.store.writers import Writers
 
-_APPEND_LOCK = 0x1C1A_0002
 _CHUNK = 2_000
 _HASH_CHUNK = 50_000
 
 # READ COMMITTED: the statements that follow this one see what the former holder of the lock committed.
-_BEGIN = f"begin; select pg_advisory_xact_lock({_APPEND_LOCK})"
+_BEGIN = f"begin; select pg_advisory_xact_lock({APPEND_LOCK})"
 
 _SELECT_EVENTS = """
 select e.seq, e.body, e.hash, coalesce(p.hash, repeat('0', 64)) as prev_hash
@@ -107,8 +106,15 @@ class Store:
         async with _available(), self._writers.kept() as connection:
             self._appender_pid = connection.get_server_pid()
             await connection.execute(_BEGIN)  # an error from here on is rolled back as the pool takes it back
-            yield Transaction(connection)
+            yield Transaction(connection, locked=True)
             await connection.execute("commit")
+
+    @asynccontextmanager
+    async def hoping(self) -> AsyncGenerator[Transaction]:
+        """Append in two round trips, holding nothing between: `save` raises `Moved` if that was wrong."""
+        async with _available(), self._writers.kept() as connection:
+            self._appender_pid = connection.get_server_pid()
+            yield Transaction(connection, locked=False)
 
     @asynccontextmanager
     async def listening(

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+import asyncpg
+
 from ironclaw_contracts.chain import GENESIS_HASH, Checkpoint
 from ironclaw_contracts.endpoints.ledger import Appended
 from ironclaw_contracts.snapshots import PATROL_LEAD, Escalation, Lead, Lease, OrderSnapshot, RunSnapshot
@@ -13,11 +15,12 @@ from ironclaw_ledger.store.rows import decode_escalation, decode_order, decode_r
 
 CHANNEL = "ironclaw_ledger"
 
-# Everything in one statement, since each would cost a round trip while all appends wait. The leases are
-# locked: a renewal under way is seen, and a later one finds the lease gone when this transaction ends it.
+APPEND_LOCK = 0x1C1A_0002
+
+# Everything in one statement, since each would cost a round trip while all appends wait.
 _LOAD = """
 with held as (
-    select * from leases where order_id = any(string_to_array($2, chr(30))) order by order_id for update
+    select * from leases where order_id = any(string_to_array($2, chr(30))) order by order_id
 )
 select 'head' as kind, null as id, seq, hash as text, null::timestamptz as at, null::integer as attempt,
        null::bytea as fingerprint, null::integer as seconds
@@ -41,7 +44,11 @@ select 'escalation', escalation_id, null, snapshot, null, null, null, null from 
 where escalation_id = any(string_to_array($4, chr(30)))
 union all
 select 'lead', service, null, holder, expires_at, null, null, null from leads where lead_id = $5
+union all
+select 'rebuilds', null, number, null, null, null, null, null from rebuilds
 """
+# A renewal under way is seen, and a later one finds the lease gone when this transaction ends it.
+_LOAD_HOLDING = _LOAD.replace("order by order_id\n", "order by order_id for update\n")
 
 
 def _given(first: int, *types: str) -> str:
@@ -61,8 +68,8 @@ def _column(values: Iterable[object]) -> str:
 
 # One statement too: what a group leaves alone costs its part of it next to nothing. The other replicas hear
 # of it when the transaction commits.
-_SAVE = f"""
-with facts as (
+_CHANGES = f"""
+facts as (
     insert into events
         (seq, event_id, ts, type, theater_id, run_id, order_id, source, fingerprint, body, hash)
     {_given(1, "bigint", "text", "timestamptz", *["text"] * 5, "bytea", "text", "text")}
@@ -94,15 +101,35 @@ with facts as (
     set attempt = excluded.attempt, unit_id = excluded.unit_id, expires_at = excluded.expires_at,
         lease_seconds = excluded.lease_seconds, progressed_at = null
 )
-select pg_notify($41, $42)
 """  # noqa: S608 - what is put in is SQL of ours
+_SAVE = f"with {_CHANGES} select pg_notify($41, $42)"
+# What was loaded without the lock still stands: seq is unique, so nobody appended since, and whoever rebuilds
+# the snapshots counts it. The row is read as it is once the lock is had, not as it was when this began.
+_SAVE_IF_UNMOVED = f"""
+with turn as materialized (
+    select pg_advisory_xact_lock({APPEND_LOCK})
+), same as materialized (
+    select 1 from rebuilds, turn where number = $43 for share of rebuilds
+), {_CHANGES}
+select pg_notify($41, $42), 1 / (select count(*) from same)
+"""  # noqa: S608 - the same
+
+
+class Moved(Exception):
+    """Somebody else appended or rebuilt since this append was loaded."""
 
 
 class Transaction:
-    """One append transaction, holding the lock that makes seq gap-free and the chain linear."""
+    """One append: loaded, decided, saved.
 
-    def __init__(self, connection: Any) -> None:
+    `locked` when a transaction is open that holds the append lock. Otherwise nothing is held while the append
+    is decided, and `save` takes effect only if nothing moved meanwhile.
+    """
+
+    def __init__(self, connection: Any, *, locked: bool) -> None:
         self._connection = connection
+        self._locked = locked
+        self._rebuilds = 0
 
     async def load(
         self,
@@ -117,7 +144,7 @@ class Transaction:
         For the orders of `enqueued` that includes what they depend on.
         """
         rows = await self._connection.fetch(
-            _LOAD,
+            _LOAD_HOLDING if self._locked else _LOAD,
             _column(event_ids),
             _column(order_ids),
             _column(run_ids),
@@ -127,6 +154,7 @@ class Transaction:
         of: defaultdict[str, list[Any]] = defaultdict(list)
         for row in rows:
             of[row["kind"]].append(row)
+        self._rebuilds = of["rebuilds"][0]["seq"]
         head = of["head"][0] if of["head"] else None
         runs = [decode_run(row["text"]) for row in of["run"]]
         orders = {row["id"]: decode_order(row["text"]) for row in of["order"]}
@@ -158,7 +186,10 @@ class Transaction:
         return {order.order_id: order for order in (decode_order(row["snapshot"]) for row in rows)}
 
     async def save(self, state: State, checkpoints: list[Checkpoint]) -> None:
-        """Write what the group changed, and tell the other replicas."""
+        """Write what the group changed, and tell the other replicas.
+
+        Raises `Moved`, having written nothing, when what was loaded without the lock is out of date.
+        """
         ended = [order_id for order_id, lease in state.changed_leases.items() if lease is None]
         held = [lease for lease in state.changed_leases.values() if lease is not None]
         columns = (
@@ -177,7 +208,14 @@ class Transaction:
             (lease.expires_at for lease in held),
             (lease.lease_seconds for lease in held),
         )
-        await self._connection.execute(_SAVE, *map(_column, columns), CHANNEL, str(state.seq))
+        values = (*map(_column, columns), CHANNEL, str(state.seq))
+        if self._locked:
+            await self._connection.execute(_SAVE, *values)
+            return
+        try:
+            await self._connection.execute(_SAVE_IF_UNMOVED, *values, self._rebuilds)
+        except (asyncpg.UniqueViolationError, asyncpg.DivisionByZeroError) as error:
+            raise Moved from error
 
     async def replace_snapshots(
         self,
@@ -185,7 +223,8 @@ class Transaction:
         orders: Iterable[OrderSnapshot],
         escalations: Iterable[Escalation],
     ) -> None:
-        """Replace every snapshot by the given ones."""
+        """Replace every snapshot by the given ones; the transaction must be locked."""
+        await self._connection.execute("update rebuilds set number = number + 1")
         await self._connection.execute("delete from escalations; delete from runs; delete from orders")
         state = State(0, GENESIS_HASH, {}, {}, {}, {})
         state.changed_runs = {run.run_id: run for run in runs}

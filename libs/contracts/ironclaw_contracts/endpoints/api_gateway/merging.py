@@ -4,6 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.endpoint import OPERATORS, USERS, Endpoint, Nothing
 from ironclaw_contracts.endpoints.integration import (
     Decided,
@@ -40,9 +41,9 @@ SHOW_GATES = Endpoint(
     name="show_gates",
     method="GET",
     path="/theaters/{theater_id}/gates",
-    summary="The gates that a theater's mainline asks for, and whether each can fail.",
+    summary="The gates that a theater's mainline asks for, and whether each can fail; now or as of then.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=TheaterGates,
     callers=OPERATORS,
     timeout_seconds=30.0,

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ironclaw_contracts.access import ApiKey, ApiKeys, KeyRequest, NewKey
+from ironclaw_contracts.as_of import AsOfQuery
 from ironclaw_contracts.chain import ExportedEvent, Verification
 from ironclaw_contracts.endpoint import OPERATORS, Endpoint, Nothing
 from ironclaw_contracts.endpoints.co import Acknowledged, HandMade, OutboxPage, OutboxQuery, Redelivery
@@ -195,9 +196,9 @@ LIST_SALVAGE = Endpoint(
     name="list_salvage",
     method="GET",
     path="/theaters/{theater_id}/salvage",
-    summary="Work kept from attempts that were not merged.",
+    summary="Work kept from attempts that were not merged, now or as of then.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=SalvageList,
     callers=OPERATORS,
     timeout_seconds=30.0,
@@ -207,7 +208,7 @@ SHOW_SALVAGE = Endpoint(
     name="show_salvage",
     method="GET",
     path="/orders/{order_id}/salvage",
-    summary="What an attempt's kept work changes.",
+    summary="What an attempt's kept work changes, now or as of then.",
     body=Nothing,
     query=SalvageQuery,
     answer=SalvageDetail,

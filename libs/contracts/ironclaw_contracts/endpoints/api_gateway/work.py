@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, field
 
 from ironclaw_contracts.artifacts import Artifact, Constraints, RelativePath, Text
-from ironclaw_contracts.as_of import AsOfQuery
+from ironclaw_contracts.as_of import AsOf, AsOfQuery
 from ironclaw_contracts.endpoint import USERS, Endpoint, Nothing
 from ironclaw_contracts.endpoints.co import Cancellation
 from ironclaw_contracts.endpoints.ledger import (
@@ -73,7 +73,10 @@ class FollowQuery(Struct, frozen=True):
 
 
 class ArtifactQuery(Struct, frozen=True):
+    """A file that the order reports, now or as of then."""
+
     path: RelativePath
+    as_of: AsOf | None = None
 
 
 CHAT = Endpoint(
@@ -207,7 +210,7 @@ GET_ARTIFACT = Endpoint(
     name="get_artifact",
     method="GET",
     path="/orders/{order_id}/artifact",
-    summary="The bytes of one artifact.",
+    summary="The bytes of one artifact, now or as of then.",
     body=Nothing,
     query=ArtifactQuery,
     answer=bytes,
@@ -219,9 +222,9 @@ GET_DIFF = Endpoint(
     name="get_diff",
     method="GET",
     path="/orders/{order_id}/diff",
-    summary="What the order changed: its merge, or its commit while it is not merged.",
+    summary="What the order changed: its merge, or its commit while it is not merged; now or as of then.",
     body=Nothing,
-    query=Nothing,
+    query=AsOfQuery,
     answer=Diff,
     callers=USERS,
     timeout_seconds=30.0,
