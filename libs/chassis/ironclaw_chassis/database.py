@@ -124,11 +124,11 @@ async def _lacking(url: str, version: int) -> str:
     async with available("the database"):
         connection = await asyncpg.connect(url, timeout=5)
         try:
-            found = await connection.fetchval("select max(version) from schema_migrations") or 0
-        except asyncpg.UndefinedTableError:
-            found = 0
+            known = await connection.fetchval("select to_regclass('schema_migrations') is not null")
+            found = await connection.fetchval("select max(version) from schema_migrations") if known else 0
         finally:
             await connection.close(timeout=_CLOSE_SECONDS)
+    found = found or 0
     return "" if found >= version else f"its schema is at {found}, this program needs {version}: migrate it"
 
 

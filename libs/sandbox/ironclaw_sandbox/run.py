@@ -218,7 +218,10 @@ async def _stop_when_full(capture: _Capture, writer: asyncio.StreamWriter) -> No
 
 
 async def _feed(stream: asyncio.StreamWriter, data: bytes) -> None:
-    # The command may end, or close its stdin, before it has read everything.
+    # The command may end, or close its stdin, before it has read everything, or before anything is written:
+    # uvloop has closed the pipe then, and a write would be a RuntimeError.
+    if stream.is_closing():
+        return
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         stream.write(data)
         await stream.drain()

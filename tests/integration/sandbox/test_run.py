@@ -11,9 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+import uvloop
 
 from ironclaw_git import Repository, add_worktree, order_branch
 from ironclaw_sandbox import BadPolicy, Command, Ended, Limits, Policy, Sandbox, Tier
+from ironclaw_sandbox.run import _feed  # a race: only its loser can be made to order
 from tests.integration.sandbox.host import LIMITS, PYTHON, Host, fill_worktree, run
 
 pytestmark = pytest.mark.trust
@@ -405,3 +407,15 @@ async def test_given_a_worktree_with_an_odd_name_when_a_command_runs_then_the_na
     await python(sandbox, Policy(worktree=tree, limits=LIMITS), "open('written', 'w')")
     assert sorted(os.listdir(tree)) == [".git", "written"]
     assert os.listdir(standing.base / "outside") == [name]
+
+
+def test_given_a_command_that_has_ended_when_it_is_fed_on_the_services_loop_then_nothing_breaks() -> None:
+    async def late() -> None:
+        process = await asyncio.create_subprocess_exec("true", stdin=subprocess.PIPE)
+        assert process.stdin is not None
+        await process.wait()
+        while not process.stdin.is_closing():
+            await asyncio.sleep(0.01)
+        await _feed(process.stdin, b"too late")
+
+    uvloop.run(asyncio.wait_for(late(), 10))
