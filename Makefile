@@ -9,6 +9,8 @@ SEEDS ?= 1,2,3,4,5
 FAULTS ?= 20
 JOBS ?= 0
 IMAGE ?= ironclaw
+# Container images often set it; each process would then compile anew whatever it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo up down test test-browser browser screenshots assets chaos trust check bench format lock clean
 .PHONY: image secrets sbom compose-test deploy-test
@@ -36,7 +38,7 @@ down: $(STAMP) ## Stop a running fleet
 	@$(BIN)/ironclaw down
 
 test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git: JOBS=3 on more cores
-	@$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
+	@$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 browser: $(STAMP) ## See that the browser tests have a Chromium
 	@$(BIN)/python tests/browser/provide.py

@@ -18,13 +18,14 @@ from ironclaw_fleet.embedded.postgres import EmbeddedPostgres
 from ironclaw_fleet.embedded.roles import ensure_database
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
 from ironclaw_fleet.ports import free_port
-from ironclaw_fleet.process import ProcessSpec
+from ironclaw_fleet.process import ProcessSpec, die_with_parent
 from ironclaw_fleet.statedir import StateDirectory
+from tests.support.databases import new_database
 from tests.support.fleet import FleetUnderTest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
+FOLDERS_WITH_A_FLEET = {"e2e/merging", "e2e/watchdogs", "integration/learning"}
 POSTGRES_IMAGE, VALKEY_IMAGE = "postgres:17-trixie", "valkey/valkey:8-trixie"
 
 
@@ -51,6 +52,15 @@ def pytest_report_header() -> str:
     return f"servers: {', '.join(found)}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one process of several run what shares a fleet: a module, or a folder with a fleet of its own."""
+    for item in items:
+        place = item.path.relative_to(ROOT / "tests")
+        group = place.parent if place.parent.as_posix() in FOLDERS_WITH_A_FLEET else place
+        item.add_marker(pytest.mark.xdist_group(group.as_posix()))
+
+
 def _run(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
     log = spec.log_path.open("ab")
     return subprocess.Popen(
@@ -63,6 +73,7 @@ def _run(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
         user=spec.user,
         group=spec.user,
         extra_groups=None if spec.user is None else [],
+        preexec_fn=die_with_parent(os.getpid()),  # where the tests are killed
     )
 
 
@@ -176,26 +187,32 @@ def keys_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 async def database_url(postgres_url: str) -> AsyncIterator[str]:
     """The superuser's URL of an empty database of the test's own."""
-    import asyncpg
-
-    name = f"test_{os.urandom(6).hex()}"
-    admin = await asyncpg.connect(postgres_url)
-    await admin.execute(f"create database {name}")
-    try:
-        yield postgres_url.rsplit("/", 1)[0] + f"/{name}"
-    finally:
-        await admin.execute(f"drop database {name} with (force)")
-        await admin.close()
+    async with new_database(postgres_url) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def fleet(
     open_root: Path, tmp_path_factory: pytest.TempPathFactory, postgres_url: str, valkey_url: str
 ) -> Iterator[FleetUnderTest]:
-    """A running fleet, shared by the tests that do not harm it."""
+    """A running fleet, shared by the tests that do not harm it. It has many theaters, keys and runs."""
     asyncio.run(ensure_database(postgres_url))
     home = open_root / "fleet"
     environ = {"DATABASE_URL": postgres_url, "REDIS_URL": valkey_url}
     allowed = ("--allow", str(tmp_path_factory.getbasetemp()))
     with FleetUnderTest.started(home, environ, allowed) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def _spare(open_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetUnderTest]:
+    allowed = ("--allow", str(tmp_path_factory.getbasetemp()))
+    with FleetUnderTest.started(open_root / "spare", {}, allowed) as running:
+        yield running
+
+
+@pytest.fixture
+def spare(_spare: FleetUnderTest) -> FleetUnderTest:
+    """A fleet of standard settings on servers of its own, which tests may harm; it is whole before each of them."""
+    _spare.make_whole()
+    return _spare

@@ -104,7 +104,7 @@ async def person_of(fleet: FleetUnderTest, browser: Browser, **options: Any) -> 
     """Open a browser window of its own."""
     options = {"viewport": {"width": 1280, "height": 900}, **options}
     context = await browser.new_context(**options)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     return Person(fleet, context, await context.new_page())
 
 

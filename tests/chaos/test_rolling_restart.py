@@ -81,7 +81,7 @@ async def roll(fleet: FleetUnderTest, service: Service, balancer: Proxy) -> None
         await until(replaced, 60, f"another {service}")
         balancer.target = fleet.port_of(service)
         other.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(other.wait, 30)
+        await asyncio.to_thread(other.wait, 120)
 
 
 @pytest.mark.slow

@@ -22,6 +22,11 @@ from tests.support.processes import alive, descendants
 from tests.support.waiting import until
 
 
+def heed_interrupts() -> None:
+    """A shell that runs the tests in the background has its children ignore the interrupt."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def run_id(fleet: FleetUnderTest) -> str:
     """A run that has ended."""
@@ -200,8 +205,7 @@ def test_given_a_fleet_when_its_status_and_logs_are_asked_then_they_are_shown(fl
         env=fleet.environ,
         stdout=subprocess.PIPE,
         text=True,
-        # A shell that runs the tests in the background has its children ignore the interrupt.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=heed_interrupts,
     )
     assert following.stdout is not None and following.stdout.readline() != ""
     following.send_signal(signal.SIGINT)
@@ -292,7 +296,13 @@ def test_given_a_terminal_when_the_fleet_is_watched_then_it_is_drawn_until_ctrl_
 ) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "ironclaw_fleet", "top"]
-    process = subprocess.Popen(command, env=fleet.environ | {"TERM": "xterm"}, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(
+        command,
+        env=fleet.environ | {"TERM": "xterm"},
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=heed_interrupts,
+    )
     os.close(theirs)
     drawn = b""
     while b"Ctrl-C ends it" not in drawn:

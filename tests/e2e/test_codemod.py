@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,21 +50,12 @@ async def theater(fleet: FleetUnderTest, name: str, repository: Path) -> Path:
     return repository
 
 
-@pytest.fixture
-def at_home(open_path: Path) -> Iterator[tuple[FleetUnderTest, Path]]:
-    """A fleet of its own, and a user's repository under a folder that it may open."""
-    repository = make_package(open_path / "src" / "shop", 6)
-    allowed = ("--allow", str(open_path / "src"))
-    with FleetUnderTest.started(open_path / "home", arguments=allowed) as fleet:
-        yield fleet, repository
-
-
 def test_given_a_users_repository_when_the_readme_s_second_example_runs_then_every_part_is_merged(
-    at_home: tuple[FleetUnderTest, Path],
+    spare: FleetUnderTest, tmp_path: Path
 ) -> None:
-    fleet, repository = at_home
-    assert "theater shop on" in fleet.cli("theater", "add", str(repository))
-    said = fleet.cli("chat", UPGRADE, "--playbook", "codemod")
+    repository = make_package(tmp_path / "shop", 6)
+    assert "theater shop on" in spare.cli("theater", "add", str(repository))
+    said = spare.cli("chat", UPGRADE, "--playbook", "codemod")  # in the one theater that is a user's own
     assert "8 of 8 parts are merged" in said, said
     for part in sorted((repository / "shop").glob("part*")):
         text = (part / "__init__.py").read_text()

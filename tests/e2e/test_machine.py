@@ -13,7 +13,10 @@ import aiohttp
 import pytest
 
 from ironclaw_contracts.endpoints import api_gateway as api
+from ironclaw_contracts.endpoints.ledger import RunsQuery
 from ironclaw_contracts.enums import SERVICE_PORTS, RunStatus, Service
+from ironclaw_contracts.errors import Unavailable
+from ironclaw_contracts.ids import new_id
 from tests.support.fleet import FleetUnderTest
 from tests.support.processes import descendants, gone
 from tests.support.waiting import ended
@@ -75,17 +78,15 @@ async def test_given_a_running_fleet_when_its_sockets_are_read_then_none_listens
 
 
 async def test_given_a_fleet_when_its_supervisor_is_killed_then_no_orphan_stays_and_it_starts_again(
-    open_path: Path,
+    spare: FleetUnderTest,
 ) -> None:
-    home = open_path / "fleet"
-    with FleetUnderTest.started(home) as fleet:
-        pids = descendants(fleet.pid)
-        assert len(pids) >= 10
-        os.kill(fleet.pid, signal.SIGKILL)
-        assert await gone(pids) == set()
-    with FleetUnderTest.started(home) as fleet:
-        async with fleet.client() as client:
-            assert (await client.call(api.VERIFY_CHAIN)).ok
+    pids = descendants(spare.pid)
+    assert len(pids) >= 10
+    os.kill(spare.pid, signal.SIGKILL)
+    assert await gone({*pids, spare.pid}) == set()
+    spare.make_whole()
+    async with spare.client() as client:
+        assert (await client.call(api.VERIFY_CHAIN)).ok
 
 
 async def test_given_a_service_that_dies_when_it_is_started_again_then_work_goes_on(
@@ -142,42 +143,41 @@ def test_given_a_misspelt_setting_when_a_service_starts_then_it_is_named(fleet: 
     assert done.returncode == 1 and "IRONCLAW_LEASE_SECNDS" in done.stderr
 
 
-async def test_given_two_interrupts_when_stopping_then_the_second_does_not_wait(open_path: Path) -> None:
-    with FleetUnderTest.started(open_path / "fleet") as fleet:
-        pids = descendants(fleet.pid)
-        assert "observer" in fleet.log("fleet") and "ready in" in fleet.log("fleet")
-        for service in (Service.LEDGER, Service.VAULT):
-            fleet.kill(service, signal.SIGSTOP)  # deaf to a polite end
-        os.kill(fleet.pid, signal.SIGINT)
-        await asyncio.sleep(0.3)
-        os.kill(fleet.pid, signal.SIGINT)
-        assert await gone({*pids, fleet.pid}) == set()
+async def test_given_two_interrupts_when_stopping_then_the_second_does_not_wait(
+    spare: FleetUnderTest,
+) -> None:
+    pids = descendants(spare.pid)
+    said = (spare.state.logs / "fleet.log").read_text()
+    assert "observer" in said and "ready in" in said
+    for service in (Service.LEDGER, Service.VAULT):
+        spare.kill(service, signal.SIGSTOP)  # deaf to a polite end
+    os.kill(spare.pid, signal.SIGINT)
+    await asyncio.sleep(0.3)
+    os.kill(spare.pid, signal.SIGINT)
+    assert await gone({*pids, spare.pid}) == set()
 
 
 @pytest.mark.parametrize("victim", ["ledger", "valkey-server", "api_gateway"])
 async def test_given_an_outage_when_chat_is_retried_then_there_is_one_run_and_it_ends(
-    open_path: Path, victim: str
+    spare: FleetUnderTest, victim: str
 ) -> None:
-    from ironclaw_contracts.errors import Unavailable
-
-    with FleetUnderTest.started(open_path / "fleet") as fleet:
-        async with fleet.client() as client:
-            request = api.ChatRequest(
-                message="Draft through an outage", run_id="through-an-outage", mode="async"
-            )
-            answered = 0
-            assert fleet.kill(victim) == 1
-            for _ in range(200):
-                try:
-                    await client.call(api.CHAT, request)
-                    answered += 1
-                    if answered == 3:
-                        break
-                except Unavailable as error:
-                    assert error.retry_after_seconds is None or error.retry_after_seconds >= 1
-                    await asyncio.sleep(0.1)
-            view = await ended(client, "through-an-outage")
-            runs = (await client.call(api.LIST_RUNS)).runs
-        assert answered == 3
-        assert view.run.status is RunStatus.COMPLETE and len(view.orders) == 1
-        assert [run.run_id for run in runs] == ["through-an-outage"]
+    everything = RunsQuery(limit=1000)
+    async with spare.client() as client:
+        before = {run.run_id for run in (await client.call(api.LIST_RUNS, query=everything)).runs}
+        request = api.ChatRequest(message="Draft through an outage", run_id=new_id(), mode="async")
+        answered = 0
+        assert spare.kill(victim) == 1
+        for _ in range(200):
+            try:
+                await client.call(api.CHAT, request)
+                answered += 1
+                if answered == 3:
+                    break
+            except Unavailable as error:
+                assert error.retry_after_seconds is None or error.retry_after_seconds >= 1
+                await asyncio.sleep(0.1)
+        view = await ended(client, request.run_id)
+        runs = [run.run_id for run in (await client.call(api.LIST_RUNS, query=everything)).runs]
+    assert answered == 3
+    assert view.run.status is RunStatus.COMPLETE and len(view.orders) == 1
+    assert [run_id for run_id in runs if run_id not in before] == [request.run_id]

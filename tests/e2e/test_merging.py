@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import signal
 from pathlib import Path
 
 from ironclaw_contracts.artifacts import Artifact
@@ -73,31 +74,28 @@ async def test_given_a_users_checkout_when_work_is_merged_then_it_follows_when_c
 
 
 async def test_given_a_unit_that_lies_when_it_reports_then_nothing_is_merged_and_the_order_is_done_again(
-    open_path: Path,
+    spare: FleetUnderTest,
 ) -> None:
-    import signal
+    spare.kill(Service.WORKER, signal.SIGSTOP)
+    async with spare.client() as client, spare.as_service(Service.WORKER) as worker:
+        request = api.ChatRequest(message="Draft the truth", mode="async")
+        run_id = (await client.call(api.CHAT, request)).run_id
 
-    with FleetUnderTest.started(open_path / "fleet") as fleet:
-        fleet.kill(Service.WORKER, signal.SIGSTOP)
-        async with fleet.client() as client, fleet.as_service(Service.WORKER) as worker:
-            request = api.ChatRequest(message="Draft the truth", mode="async")
-            run_id = (await client.call(api.CHAT, request)).run_id
+        async def enqueued() -> OrderSnapshot | None:
+            orders = (await client.call(api.GET_RUN, run_id=run_id)).orders
+            return orders[0] if orders and orders[0].phase is OrderPhase.ENQUEUED else None
 
-            async def enqueued() -> OrderSnapshot | None:
-                orders = (await client.call(api.GET_RUN, run_id=run_id)).orders
-                return orders[0] if orders and orders[0].phase is OrderPhase.ENQUEUED else None
+        order = await until(enqueued, what="the enqueueing")
+        await _lie(worker, order)
 
-            order = await until(enqueued, what="the enqueueing")
-            await _lie(worker, order)
+        async def reissued() -> OrderSnapshot | None:
+            found = (await client.call(api.GET_ORDER, order_id=order.order_id)).order
+            return found if found.attempt == 2 else None
 
-            async def reissued() -> OrderSnapshot | None:
-                found = (await client.call(api.GET_ORDER, order_id=order.order_id)).order
-                return found if found.attempt == 2 else None
-
-            again = await until(reissued, what="the reissue")
-            assert "is not on the order's branch" in again.history[0].reason
-            fleet.kill(Service.WORKER, signal.SIGCONT)
-            view = await ended(client, run_id)
+        again = await until(reissued, what="the reissue")
+        assert "is not on the order's branch" in again.history[0].reason
+        spare.kill(Service.WORKER, signal.SIGCONT)
+        view = await ended(client, run_id)
     assert view.run.status is RunStatus.COMPLETE
     assert view.orders[0].attempt == 2
 

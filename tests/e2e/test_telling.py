@@ -65,34 +65,31 @@ async def test_given_openclawdbot_away_when_it_is_back_then_everything_arrives_i
 
 @pytest.mark.trust
 async def test_given_openclawdbot_killed_while_it_takes_milestones_in_then_what_it_accepted_is_in_the_feed(
-    open_path: Path,
+    spare: FleetUnderTest,
 ) -> None:
-    with FleetUnderTest.started(open_path / "fleet") as fleet:
-        accepted: list[str] = []
+    accepted: list[str] = []
 
-        async def emit(number: int) -> None:
-            async with fleet.client() as client:
-                made = HandMade(scope="kill", claim="still there", milestone_id=f"kill-{number}")
-                accepted.extend(
-                    r.idempotency_key for r in (await client.call(api.EMIT_MILESTONE, made)).records
-                )
+    async def emit(number: int) -> None:
+        async with spare.client() as client:
+            made = HandMade(scope="kill", claim="still there", milestone_id=f"kill-{number}")
+            accepted.extend(r.idempotency_key for r in (await client.call(api.EMIT_MILESTONE, made)).records)
 
-        async def kill() -> None:
-            for _ in range(4):
-                await asyncio.sleep(0.15)
-                fleet.kill("openclawdbot")
+    async def kill() -> None:
+        for _ in range(4):
+            await asyncio.sleep(0.15)
+            spare.kill("openclawdbot")
 
-        await asyncio.gather(kill(), *(emit(number) for number in range(40)))
+    await asyncio.gather(kill(), *(emit(number) for number in range(40)))
 
-        async def all_there() -> bool | None:
-            try:
-                there = {item["milestoneId"] for item in await feed(fleet)}
-            except aiohttp.ClientError:
-                return None
-            return {f"kill-{number}" for number in range(40)} <= there or None
+    async def all_there() -> bool | None:
+        try:
+            there = {item["milestoneId"] for item in await feed(spare)}
+        except aiohttp.ClientError:
+            return None
+        return {f"kill-{number}" for number in range(40)} <= there or None
 
-        await until(all_there, 90, "every milestone in the feed")
-        assert len(accepted) == len(set(accepted)) == 40
+    await until(all_there, 90, "every milestone in the feed")
+    assert len(accepted) == len(set(accepted)) == 40
 
 
 async def test_given_the_outbox_when_an_operator_works_with_it_then_emit_list_and_redeliver_say_what_they_did(
@@ -140,14 +137,14 @@ async def test_given_the_example_of_the_page_when_run_as_written_then_the_milest
 
 
 async def test_given_a_source_that_floods_when_it_sends_more_than_it_may_then_503_says_when_to_come_back(
-    open_path: Path,
+    fleet: FleetUnderTest,
 ) -> None:
-    environ = {
+    limits = {
         "IRONCLAW_OPENCLAWDBOT_INGEST_PER_SECOND": "1",
         "IRONCLAW_OPENCLAWDBOT_INGEST_BURST": "20",
     }
-    with FleetUnderTest.started(open_path / "fleet", environ) as fleet:
-        url = f"http://127.0.0.1:{fleet.port_of(Service.OPENCLAWDBOT)}/internal/milestones/ingest"
+    with fleet.stand_in(Service.OPENCLAWDBOT, **limits) as process:
+        url = f"http://127.0.0.1:{fleet.listens_on(process, Service.OPENCLAWDBOT)}/internal/milestones/ingest"
         async with aiohttp.ClientSession() as session:
 
             async def send() -> tuple[int, str, str]:
@@ -162,28 +159,27 @@ async def test_given_a_source_that_floods_when_it_sends_more_than_it_may_then_50
 
 
 async def test_given_a_refused_milestone_when_the_secret_is_mended_then_it_is_delivered_again(
-    open_path: Path,
+    spare: FleetUnderTest,
 ) -> None:
-    with FleetUnderTest.started(open_path / "fleet") as fleet:
-        old = fleet.state.signing_secrets.read_text()
-        fleet.cli("secrets", "rotate", "--keep", "1")
-        rotated = fleet.state.signing_secrets.read_text().split(",")
-        assert len(rotated) == 2 and rotated[1] == old
-        assert old not in fleet.cli("secrets", "rotate", "--keep", "0")
-        fleet.cli("milestones", "emit", "rotation", "Signed by the newest.")
+    old = spare.state.signing_secrets.read_text()
+    spare.cli("secrets", "rotate", "--keep", "1")
+    rotated = spare.state.signing_secrets.read_text().split(",")
+    assert len(rotated) == 2 and rotated[1] == old
+    assert old not in spare.cli("secrets", "rotate", "--keep", "0")
+    spare.cli("milestones", "emit", "rotation", "Signed by the newest.")
 
-        async def arrived() -> bool | None:
-            return any(item["scope"] == "rotation" for item in await feed(fleet)) or None
+    async def arrived() -> bool | None:
+        return any(item["scope"] == "rotation" for item in await feed(spare)) or None
 
-        await until(arrived, 30, "the milestone signed by the new secret")
-        url = f"http://127.0.0.1:{fleet.port_of(Service.OPENCLAWDBOT)}"
-        fleet.environ["MILESTONE_SIGNING_SECRET"] = old
-        refused = fleet.cli("conformance", "milestones", "--against", url, code=1)
-        assert "FAIL a plain record is accepted" in refused and "invalid signature" in refused
-        del fleet.environ["MILESTONE_SIGNING_SECRET"]
-        for outcomes in (
-            json.loads(fleet.cli("conformance", "milestones", "--against", url, "--json")),
-            json.loads(fleet.cli("conformance", "demand", "--against", url, "--json")),
-        ):
-            assert [o["name"] for o in outcomes if o["fault"]] == [] and len(outcomes) >= 14
-    assert old not in fleet.log("co") + fleet.log("openclawdbot")
+    await until(arrived, 30, "the milestone signed by the new secret")
+    url = f"http://127.0.0.1:{spare.port_of(Service.OPENCLAWDBOT)}"
+    spare.environ["MILESTONE_SIGNING_SECRET"] = old
+    refused = spare.cli("conformance", "milestones", "--against", url, code=1)
+    assert "FAIL a plain record is accepted" in refused and "invalid signature" in refused
+    del spare.environ["MILESTONE_SIGNING_SECRET"]
+    for outcomes in (
+        json.loads(spare.cli("conformance", "milestones", "--against", url, "--json")),
+        json.loads(spare.cli("conformance", "demand", "--against", url, "--json")),
+    ):
+        assert [o["name"] for o in outcomes if o["fault"]] == [] and len(outcomes) >= 14
+    assert old not in spare.log("co") + spare.log("openclawdbot")

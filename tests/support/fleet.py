@@ -24,12 +24,15 @@ from ironclaw_fleet.embedded.roles import DATABASE
 from ironclaw_fleet.embedded.valkey import EmbeddedValkey
 from ironclaw_fleet.environments import Environments
 from ironclaw_fleet.ports import free_port, free_port_row
+from ironclaw_fleet.process import die_with_parent
 from ironclaw_fleet.statedir import StateDirectory
+from tests.support.commands import run_command
 from tests.support.processes import parents, words
 
 FORK_SERVER = "ironclaw_fleet.forkserver"
-_START_SECONDS = 60.0
-_STOP_SECONDS = 20.0
+_START_SECONDS = 120.0
+_STOP_SECONDS = 60.0
+_COMMAND_SECONDS = 180.0
 
 
 class FleetUnderTest:
@@ -72,11 +75,23 @@ class FleetUnderTest:
                 env=self.environ,
                 stdout=log,
                 stderr=log,
+                preexec_fn=die_with_parent(os.getpid()),  # where the tests are killed
             )
         deadline = time.monotonic() + _START_SECONDS
         while self.state.read_fleet() is None:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the fleet did not start:\n{self.log('fleet')}")
+            time.sleep(0.05)
+
+    def make_whole(self) -> None:
+        """Start the fleet if it does not run, and wait until each service answers: tests kill and stop some."""
+        if self._process is None or self._process.poll() is not None:
+            self.up()
+        for service in Service:
+            self.kill(service, signal.SIGCONT)
+        deadline = time.monotonic() + _START_SECONDS
+        while away := [service for service in Service if not self.answers(service)]:
+            assert time.monotonic() < deadline, f"{away} did not come back:\n{self.log('fleet')}"
             time.sleep(0.05)
 
     def down(self) -> None:
@@ -181,14 +196,7 @@ class FleetUnderTest:
 
     def cli(self, *arguments: str, code: int | None = 0, stdin: str | None = None) -> str:
         """Run the `ironclaw` command against this fleet and return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "ironclaw_fleet", *arguments],
-            env=self.environ,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=180,
-        )
+        done = run_command(arguments, self.environ, stdin, _COMMAND_SECONDS)
         assert code is None or done.returncode == code, (
             f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         )

@@ -31,10 +31,14 @@ def test_counted() -> None:
 """
 
 
+_PYTEST = "[tool.pytest.ini_options]\naddopts = ['--disable-plugin-autoload']\n"
+"""No plugin of those that lie about: each start of pytest would import all of them."""
+
+
 def make_package(folder: Path, parts: int, extra: dict[str, str] | None = None) -> Path:
     """Make a repository with `parts` packages `shop/partNN`, each old in style, each with its tests."""
     names = [f"part{number:02d}" for number in range(parts)]
-    files = {"README.md": "# Shop\n", "shop/__init__.py": "", "pyproject.toml": "[tool.pytest.ini_options]\n"}
+    files = {"README.md": "# Shop\n", "shop/__init__.py": "", "pyproject.toml": _PYTEST}
     for name in names:
         files[f"shop/{name}/__init__.py"] = OLD_STYLE.format(name=name)
         files[f"tests/test_{name}.py"] = SUITE.format(name=name)

@@ -16,8 +16,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from ironclaw_chassis.identity import create_key
-from ironclaw_chassis.node.beating import node_name
-from ironclaw_chassis.node.folder import NodeFolder
+from ironclaw_chassis.node.folder import NodeFolder, node_name
 from ironclaw_chassis.settings import PREFIX
 from ironclaw_contracts.endpoints.openclawdbot_proof import Registration
 from ironclaw_contracts.enums import SERVICE_PORTS, Service

@@ -4,7 +4,8 @@ import asyncio
 import secrets
 import socket
 
-_ROW_FIRST, _ROW_LAST, _ROWS_TRIED = 18_000, 30_000, 50
+_ROWS, _SINGLES = (18_000, 26_000), (26_000, 30_000)  # apart: a row is free until its services have started
+_TRIES = 50
 
 
 class NoFreePorts(Exception):
@@ -13,16 +14,21 @@ class NoFreePorts(Exception):
 
 def free_port_row(length: int = 20) -> int:
     """Return the first of a row of free loopback ports, below those that outgoing connections take."""
-    for _ in range(_ROWS_TRIED):
-        first = secrets.randbelow((_ROW_LAST - _ROW_FIRST) // length) * length + _ROW_FIRST
-        if all(is_free(port) for port in range(first, first + length)):
-            return first
-    raise NoFreePorts(f"no {length} free ports in a row between {_ROW_FIRST} and {_ROW_LAST}")
+    return _free(_ROWS, length)
 
 
 def free_port() -> int:
-    """Return a free loopback port, below those that outgoing connections take."""
-    return free_port_row(1)
+    """Return a free loopback port, below those that outgoing connections take, and in nobody's row."""
+    return _free(_SINGLES, 1)
+
+
+def _free(span: tuple[int, int], length: int) -> int:
+    low, high = span
+    for _ in range(_TRIES):
+        first = secrets.randbelow((high - low) // length) * length + low
+        if all(is_free(port) for port in range(first, first + length)):
+            return first
+    raise NoFreePorts(f"no {length} free ports in a row between {low} and {high}")
 
 
 def is_free(port: int) -> bool:

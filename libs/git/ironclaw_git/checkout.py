@@ -22,8 +22,11 @@ from ironclaw_git.odb import tree_id
 from ironclaw_git.paths import check_relative_path, shown
 from ironclaw_git.refdb import NOTHING, swap
 from ironclaw_git.repository import Repository, commit_tree
+from ironclaw_git.snapshot import Staged, snapshot
+from ironclaw_git.stagefile import is_ours
 
-# No git of ours runs in the worktree while its lock is held, so an older index.lock is a crash's.
+# No git of ours runs in the worktree while its lock is held, so an older index.lock is a crash's. One that
+# is not git's is so at any age.
 _STALE_LOCK_SECONDS = 60.0
 _FOLLOW_SECONDS = 300.0
 
@@ -118,18 +121,25 @@ async def commit_all(
     layout = worktree_layout(path, repo)
     async with exclusive(layout.git_dir):
         drop_stale_lock(layout.git_dir / "index.lock")
-        found = await find_changes(layout)
-        changes = found if chosen is None else found.within(chosen)
-        if not changes.paths and not allow_empty and found.head is not None:
-            return found.head
-        await stage(layout, changes)
-        tree = (await git(layout, "write-tree")).line
-        if found.head is not None and not allow_empty and tree == await _tree_of(layout, found.head):
-            return found.head
-        parents = () if found.head is None else (found.head,)
-        commit = await commit_tree(layout, tree, parents, message, author, committer)
-        await _move_head(layout, commit, found.head)
+        staged = await snapshot(layout) if chosen is None else None
+        if staged is None:
+            staged = await _stage(layout, chosen)
+        if staged.head is not None and not allow_empty and staged.tree == await _tree_of(layout, staged.head):
+            return staged.head
+        parents = () if staged.head is None else (staged.head,)
+        commit = await commit_tree(layout, staged.tree, parents, message, author, committer)
+        await _move_head(layout, commit, staged.head)
         return commit
+
+
+async def _stage(layout: Layout, chosen: Sequence[str] | None) -> Staged:
+    """Put the changes into the index by git, which knows what every file means."""
+    found = await find_changes(layout)
+    changes = found if chosen is None else found.within(chosen)
+    if not changes.paths and found.head is not None:
+        return Staged(found.head, await _tree_of(layout, found.head))
+    await stage(layout, changes)
+    return Staged(found.head, (await git(layout, "write-tree")).line)
 
 
 async def _tree_of(layout: Layout, commit: str) -> str:
@@ -151,9 +161,12 @@ async def _move_head(layout: Layout, commit: str, expected: str | None) -> None:
 
 
 def drop_stale_lock(lock: Path) -> None:
-    """Remove an index lock that a git of ours left when it was killed."""
+    """Remove an index lock that we, or a git of ours, left when killed.
+
+    For where nothing of ours can be at work on that index: under the lock on the worktree, or the mainline's.
+    """
     with contextlib.suppress(FileNotFoundError):
-        if time.time() - lock.lstat().st_mtime > _STALE_LOCK_SECONDS:
+        if time.time() - lock.lstat().st_mtime > _STALE_LOCK_SECONDS or is_ours(lock):
             lock.unlink()
 
 

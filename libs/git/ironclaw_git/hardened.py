@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from msgspec import Struct
+
 from ironclaw_git.environment import FIXED_SETTINGS, Settings, settings_variables
 from ironclaw_git.errors import UnsafeConfig
 from ironclaw_git.layout import Layout
@@ -33,12 +35,38 @@ _REFUSED: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\A(?:extensions\.partialclone|remote\..*\.promisor)\Z", re.DOTALL), "make a full clone"),
     (re.compile(r"\Aextensions\.(?:objectformat|refstorage)\Z"), "use SHA-1 objects and file refs"),
 )
+# Under these keys a file is its bytes: what they say here is git's own default, or has no say in it.
+_PLAIN_VALUES = {
+    "core.filemode": "true",
+    "core.symlinks": "true",
+    "core.ignorecase": "false",
+    "core.autocrlf": "false",
+    "extensions.worktreeconfig": "true",
+}
+_PLAIN_KEYS = {"core.bare", "core.repositoryformatversion", "core.logallrefupdates"} | {
+    key.lower() for key, _ in FIXED_SETTINGS
+}
+# A filter needs an attribute to name it, a submodule an entry in a tree: those are looked for as such.
+_PLAIN_SECTIONS = re.compile(
+    r"\A(?:author|branch|color|commit|committer|credential|diff|fetch|filter|gc|gpg|http|init|log|merge|pull"
+    r"|push|receive|remote|submodule|tag|transfer|uploadpack|user)\."
+)
 _ANSWERS_MAX = 500
 _CONFIG_BYTES_MAX = 4 * 1024 * 1024
 _KNOWN_MAX = 1_024
 
 _Signature = tuple[tuple[int, int, int] | None, ...]
-_known: dict[Path, tuple[_Signature, Settings]] = {}
+
+
+class _Configuration(Struct, frozen=True):
+    """What is known of a repository's own configuration as long as its files look like this."""
+
+    signature: _Signature
+    settings: Settings
+    plain: bool
+
+
+_known: dict[Path, _Configuration] = {}
 
 
 def neutralised(keys: Iterable[str]) -> Settings:
@@ -59,6 +87,17 @@ def neutralised(keys: Iterable[str]) -> Settings:
     if len(settings) > _ANSWERS_MAX:
         raise UnsafeConfig(f"the repository's configuration has more than {_ANSWERS_MAX} filters and drivers")
     return tuple(settings.items())
+
+
+def is_plain(settings: Iterable[tuple[str, str]]) -> bool:
+    """Say whether these settings leave a file to be what its bytes are. Pure.
+
+    Keys are as for `neutralised`. One that is not known to be harmless is not.
+    """
+    return all(
+        _PLAIN_VALUES.get(key) == value or key in _PLAIN_KEYS or _PLAIN_SECTIONS.match(key)
+        for key, value in settings
+    )
 
 
 def _signature(layout: Layout) -> _Signature:
@@ -87,31 +126,42 @@ def repository_variables(layout: Layout) -> dict[str, str]:
     return {**variables, "GIT_WORK_TREE": str(layout.work_tree)}
 
 
-async def _settings(layout: Layout, cwd: Path) -> Settings:
+async def _configuration(layout: Layout) -> _Configuration:
     signature = _signature(layout)
     # A linked worktree without settings of its own has those of its repository.
     key = layout.common_dir if signature[-1] is None or not layout.linked else layout.git_dir
     known = _known.get(key)
-    if known is not None and known[0] == signature:
-        return known[1]
+    if known is not None and known.signature == signature:
+        return known
     listed = await run_git(
-        cwd,
+        layout.work_tree or layout.git_dir,
         *("config", "--list", "-z", "--show-scope", "--no-includes"),
         env_extra=repository_variables(layout),
         max_output=_CONFIG_BYTES_MAX,
     )
     fields = listed.stdout.decode("utf-8", "surrogateescape").split("\0")
     pairs = zip(fields[0::2], fields[1::2], strict=False)
-    settings = neutralised(pair.partition("\n")[0] for scope, pair in pairs if scope != "command")
+    own = [
+        (key, value)
+        for scope, pair in pairs
+        if scope != "command"
+        for key, _, value in [pair.partition("\n")]
+    ]
+    found = _Configuration(signature, neutralised(key for key, _ in own), is_plain(own))
     if len(_known) >= _KNOWN_MAX:
         _known.pop(next(iter(_known)))
-    _known[key] = (signature, settings)
-    return settings
+    _known[key] = found
+    return found
 
 
 async def hardened_settings(layout: Layout) -> Settings:
     """Return the settings that make this repository's own configuration harmless."""
-    return await _settings(layout, layout.work_tree or layout.git_dir)
+    return (await _configuration(layout)).settings
+
+
+async def leaves_files_alone(layout: Layout) -> bool:
+    """Say whether this repository's own configuration is plain; see `is_plain`."""
+    return (await _configuration(layout)).plain
 
 
 async def hardened_environment(layout: Layout) -> dict[str, str]:

@@ -3,7 +3,7 @@
 libgit2 runs no program whatever a repository says: it knows no hooks, no fsmonitor, no textconv and no
 drivers of a repository's own, and it ignores replacement refs. What it could still be told is settled here,
 once for the process: no file outside the repository is read, and what is written is synced. Work trees are
-git's to write (`changes`, `worktree`): attributes and ignore rules mean what git says they mean.
+not libgit2's to write: attributes and ignore rules mean what git says they mean. See `verbatim`.
 """
 
 import asyncio
@@ -57,3 +57,16 @@ async def native(layout: Layout, act: Callable[[pygit2.Repository], T]) -> T:
             return act(repository)
 
     return await asyncio.to_thread(work)
+
+
+async def under_lock(layout: Layout, act: Callable[[pygit2.Repository], T]) -> T:
+    """Do as `native` does. A caller that is cancelled is let go when the work is done, not before.
+
+    So a lock of the caller's keeps others away from what the thread still writes.
+    """
+    working = asyncio.ensure_future(native(layout, act))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.wait([working])
+        raise

@@ -22,6 +22,11 @@ def is_git_dir_name(component: str) -> bool:
     return _GIT_DIR.match(plain) is not None
 
 
+def has_ignored_marks(text: str) -> bool:
+    """Say whether some file system would take this text for one without its invisible characters."""
+    return _IGNORED.search(text) is not None
+
+
 def check_relative_path(value: str) -> str:
     """Return `value` when it names a file inside a repository's tree; raise `UnsafePath` otherwise."""
     reason = _unsafe(value)
@@ -36,7 +41,7 @@ def _unsafe(value: str) -> str | None:
     """Return why `value` is no path inside a tree, or None when it is one."""
     if any(unicodedata.category(mark) in _REFUSED_CATEGORIES for mark in value):
         return "has control characters"
-    if _IGNORED.search(value):
+    if has_ignored_marks(value):
         return "has invisible characters"
     if "\\" in value:
         return "has a backslash"

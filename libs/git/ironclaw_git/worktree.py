@@ -31,6 +31,7 @@ from ironclaw_git.layout import (
 from ironclaw_git.merge import swap_ref
 from ironclaw_git.names import branch_ref, check_sha
 from ironclaw_git.paths import absolute, shown
+from ironclaw_git.populate import populate
 from ironclaw_git.refdb import NOTHING
 from ironclaw_git.repository import Repository
 
@@ -66,7 +67,8 @@ async def add_worktree(repo: Repository, path: str | Path, branch: str, base_com
             await swap_ref(repo, ref, base_commit, NOTHING, "ironclaw: start from the current mainline")
         head = await repo.resolve(ref)
         layout = await asyncio.to_thread(_link, repo, target, ref)
-        await git(layout, "read-tree", "--reset", "-u", head, timeout=_CHECKOUT_TIMEOUT_SECONDS)
+        if not await populate(layout, head):
+            await git(layout, "read-tree", "--reset", "-u", head, timeout=_CHECKOUT_TIMEOUT_SECONDS)
         await asyncio.to_thread((layout.git_dir / "locked").unlink)
         return Worktree(target, branch, head)
 

@@ -99,11 +99,11 @@ def gate_runs(fleet: FleetUnderTest, repository: Path) -> list[str]:
 
 
 def test_given_a_priority_when_chatting_then_every_order_of_the_run_has_it(
-    idle_fleet: FleetUnderTest,
+    fleet: FleetUnderTest,
 ) -> None:
-    run_id = idle_fleet.cli_json("chat", "Draft a note", "--priority", "7", "--detach")["run_id"]
+    run_id = fleet.cli_json("chat", "Draft a note", "--priority", "7", "--detach")["run_id"]
     for _ in range(100):
-        orders = idle_fleet.cli_json("run", run_id)["orders"]
+        orders = fleet.cli_json("run", run_id)["orders"]
         if orders:
             break
     assert [order["order"]["constraints"]["priority"] for order in orders] == [7]

@@ -16,6 +16,7 @@ import pytest
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_fleet.backup import package
 from ironclaw_fleet.backup.manifest import Broken, Manifest
+from tests.chaos.test_storm import QUICK
 from tests.support.fleet import FleetUnderTest
 from tests.support.git import git, make_repository
 from tests.support.waiting import ended
@@ -135,17 +136,19 @@ def test_given_an_earlier_point_when_restored_then_nothing_later_is_there(
         past.down()
 
 
-def test_given_a_fleet_that_stands_still_when_backed_up_then_it_is_the_same_backup(open_root: Path) -> None:
-    with FleetUnderTest.started(open_root / "still") as fleet:
-        run = fleet.cli_json("chat", "Draft a note")["run"]
+def test_given_a_fleet_that_stands_still_when_backed_up_then_it_is_the_same_backup(
+    first: FleetUnderTest, backup: Path, open_root: Path
+) -> None:
+    still = FleetUnderTest(open_root / "still", {}, ())
+    restored = json.loads(still.cli("restore", str(backup), "--json"))
     target = open_root / "still.backup"
-    kept = json.loads(fleet.cli("backup", str(target), "--json"))
-    assert kept["head_seq"] > 0 and set(kept["theaters"]) == {"main"}
+    kept = json.loads(still.cli("backup", str(target), "--json"))
+    assert kept["head_seq"] == restored["head_seq"] and set(kept["theaters"]) == {"main", "mine"}
     fresh = FleetUnderTest(open_root / "still-again", {}, ())
-    fresh.cli("restore", str(target))
+    assert json.loads(fresh.cli("restore", str(target), "--json")) == restored
     fresh.up()
     try:
-        assert [found["run_id"] for found in runs_of(fresh)] == [run["run_id"]]
+        assert runs_of(fresh) == runs_of(first) and heads_of(fresh) == heads_of(first)
     finally:
         fresh.down()
 
@@ -154,7 +157,7 @@ def test_given_a_fleet_that_stands_still_when_backed_up_then_it_is_the_same_back
 async def test_given_orders_in_flight_when_restored_elsewhere_then_they_are_done_again_and_none_twice(
     open_root: Path,
 ) -> None:
-    old = FleetUnderTest(open_root / "busy", {"IRONCLAW_WORKER_UNITS_MAX": "1"}, ())
+    old = FleetUnderTest(open_root / "busy", {**QUICK, "IRONCLAW_WORKER_UNITS_MAX": "1"}, ())
     old.up()
     target = open_root / "busy.backup"
     try:
@@ -172,7 +175,7 @@ async def test_given_orders_in_flight_when_restored_elsewhere_then_they_are_done
     finally:
         old.down()
     (open_root / "busy").rename(open_root / "busy-moved")
-    fresh = FleetUnderTest(open_root / "busy-again", {}, ())
+    fresh = FleetUnderTest(open_root / "busy-again", QUICK, ())
     fresh.cli("restore", str(target))
     fresh.up()
     try:

@@ -14,10 +14,12 @@ from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.events import Event, EventType
 from ironclaw_contracts.snapshots import OrderSnapshot
 from tests.conftest import open_folder
+from tests.e2e.watchdogs.receiver import WebhookReceiver
 from tests.support.fleet import FleetUnderTest
 from tests.support.model_server import ModelServer
 from tests.support.waiting import until
 
+WEBHOOK_SECRET = "whsec-of-the-test"
 QUICK = {
     "IRONCLAW_LEASE_SECONDS": "2",
     "IRONCLAW_DUTY_OFFICER_SUSPECT_SECONDS": "1",
@@ -90,13 +92,22 @@ def provider() -> Provider:
 
 
 @pytest.fixture(scope="package")
-def quick(provider: Provider) -> Iterator[FleetUnderTest]:
+def webhook() -> Iterator[WebhookReceiver]:
+    receiver = WebhookReceiver()
+    yield receiver
+    receiver.close()
+
+
+@pytest.fixture(scope="package")
+def quick(provider: Provider, webhook: WebhookReceiver) -> Iterator[FleetUnderTest]:
     """The fleet."""
     with open_folder() as root, ModelServer(provider) as server:
         environ = {
             **QUICK,
             "IRONCLAW_MODEL_BASE_URL": server.url,
             "IOINTELLIGENCE_API_KEY": "k" * 20,
+            "IRONCLAW_SENTINEL_WEBHOOK_URL": webhook.url,
+            "IRONCLAW_SENTINEL_WEBHOOK_SECRET": WEBHOOK_SECRET,
         }
         with FleetUnderTest.started(root / "fleet", environ) as fleet:
             yield fleet

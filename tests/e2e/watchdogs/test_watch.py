@@ -6,10 +6,6 @@ import hashlib
 import hmac
 import json
 import signal
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +16,8 @@ from ironclaw_contracts.errors import Authority, Conflict, Forbidden
 from ironclaw_contracts.events import EventType, new_event
 from ironclaw_contracts.payloads import EscalationRaised, PatrolTick
 from ironclaw_contracts.snapshots import PATROL_LEAD
-from tests.e2e.watchdogs.conftest import QUICK, Gate, Provider, ask, events_of, only_order
+from tests.e2e.watchdogs.conftest import WEBHOOK_SECRET, Gate, Provider, ask, events_of, only_order
+from tests.e2e.watchdogs.receiver import WebhookReceiver
 from tests.support.fleet import FleetUnderTest
 from tests.support.git import git
 from tests.support.waiting import ended, until
@@ -179,58 +176,26 @@ async def test_given_a_co_that_hangs_when_a_run_stands_still_then_a_person_hears
     assert told == [EventType.SERVICE_DEGRADED, EventType.SERVICE_RECOVERED]  # once a change, not once a tick
 
 
-class Receiver:
-    """A webhook's other end: refuses the first delivery, keeps them all."""
-
-    def __init__(self) -> None:
-        self.got: list[tuple[dict[str, str], bytes]] = []
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.got.append(({k.lower(): v for k, v in self.headers.items()}, body))
-                self.send_response(500 if len(receiver.got) == 1 else 204)
-                self.end_headers()
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}/alerts"
-
-
 async def test_given_a_webhook_when_something_cannot_wait_then_it_is_sent_signed_and_tried_again(
-    open_path: Path,
+    quick: FleetUnderTest, webhook: WebhookReceiver
 ) -> None:
-    receiver = Receiver()
-    environ = {
-        **QUICK,
-        "IRONCLAW_SENTINEL_WEBHOOK_URL": receiver.url,
-        "IRONCLAW_SENTINEL_WEBHOOK_SECRET": "whsec-of-the-test",
-    }
-    with FleetUnderTest.started(open_path / "fleet", environ) as fleet:
-        async with fleet.as_service(Service.OBSERVER) as client:
-            for severity, route in ((Severity.LOW, "log"), (Severity.CRITICAL, "webhook")):
-                raised = EscalationRaised(severity=severity, subject="x", route=route, reason="look here")
-                event = new_event(EventType.ESCALATION_RAISED, raised, event_id=f"esc-{severity}")
-                await client.call(ledger.APPEND_EVENT, event)
+    async with quick.as_service(Service.OBSERVER) as client:
+        for severity, route in ((Severity.LOW, "log"), (Severity.CRITICAL, "webhook")):
+            raised = EscalationRaised(severity=severity, subject="x", route=route, reason="look here")
+            event = new_event(EventType.ESCALATION_RAISED, raised, event_id=f"esc-{severity}")
+            await client.call(ledger.APPEND_EVENT, event)
 
-        async def delivered() -> bool | None:
-            return len(receiver.got) >= 2 or None
+    async def delivered() -> bool | None:
+        return len(webhook.of("esc-CRITICAL")) >= 2 or None
 
-        await until(delivered, 20, "the second delivery")
-    headers, body = receiver.got[1]
+    await until(delivered, 20, "the second delivery")
+    headers, body = webhook.of("esc-CRITICAL")[1]
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
-    expected = base64.b64encode(hmac.digest(b"whsec-of-the-test", signed, hashlib.sha256)).decode()
+    expected = base64.b64encode(hmac.digest(WEBHOOK_SECRET.encode(), signed, hashlib.sha256)).decode()
     assert headers["webhook-signature"] == f"v1,{expected}"
-    assert headers["webhook-id"] == "esc-CRITICAL" == json.loads(body)["data"]["id"]
-    assert {header["webhook-id"] for header, _ in receiver.got} == {"esc-CRITICAL"}
-    assert "whsec-of-the-test" not in fleet.log("sentinel")
+    assert json.loads(body)["data"]["id"] == "esc-CRITICAL"
+    assert webhook.of("esc-LOW") == []
+    assert WEBHOOK_SECRET not in (quick.state.logs / "sentinel.log").read_text()
 
 
 async def test_given_the_watchdogs_own_endpoints_when_others_call_then_only_the_declared_callers_may(

@@ -2,15 +2,12 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 import structlog
 import uvicorn
@@ -18,7 +15,6 @@ import uvicorn
 from ironclaw_api_gateway.app import compose as compose_gateway
 from ironclaw_api_gateway.settings import Settings
 from ironclaw_chassis.client import Addresses, ServiceClient
-from ironclaw_chassis.database import migrate
 from ironclaw_chassis.identity import Identity
 from ironclaw_chassis.secret import Secret
 from ironclaw_chassis.settings import ServiceSettings
@@ -29,6 +25,7 @@ from ironclaw_fleet.cli.session import GatewayAddress, KeyCredentials
 from ironclaw_fleet.ports import free_port_row
 from ironclaw_ledger.app import compose as compose_ledger
 from ironclaw_ledger.settings import Settings as LedgerSettings
+from tests.support.databases import new_database
 
 OPERATOR = "ick_operator_" + "o" * 43
 
@@ -118,24 +115,16 @@ class Site:
 
 
 @pytest.fixture
-async def site(database_url: str, valkey_url: str, keys_folder: Path, tmp_path: Path) -> Site:
+async def site(postgres_url: str, valkey_url: str, keys_folder: Path, tmp_path: Path) -> AsyncIterator[Site]:
     """A site with a migrated database and the secret of an operator's key."""
-    await migrate(database_url, files("ironclaw_api_gateway") / "migrations")
     secret_file = tmp_path / "operator.apikey"
     secret_file.write_text(OPERATOR + "\n")
-    return Site(database_url, valkey_url, keys_folder, free_port_row(), secret_file)
+    async with new_database(postgres_url, Service.API_GATEWAY) as database_url:
+        yield Site(database_url, valkey_url, keys_folder, free_port_row(), secret_file)
 
 
 @pytest.fixture
 async def ledger_url(postgres_url: str) -> AsyncIterator[str]:
     """A migrated database for a ledger."""
-    name = f"ledger_{os.urandom(6).hex()}"
-    admin = await asyncpg.connect(postgres_url)
-    await admin.execute(f"create database {name}")
-    url = postgres_url.rsplit("/", 1)[0] + f"/{name}"
-    try:
-        await migrate(url, files("ironclaw_ledger") / "migrations")
+    async with new_database(postgres_url, Service.LEDGER) as url:
         yield url
-    finally:
-        await admin.execute(f"drop database {name} with (force)")
-        await admin.close()

@@ -68,13 +68,11 @@ async def test_given_an_ended_run_when_resumed_then_the_rest_comes_once_and_then
             assert await kinds(response) == rest
 
 
-@pytest.mark.parametrize("value", ["x", "-1", "1.5", "9" * 30, "9" * 5_000, "٣", "1 OR 1"])
-async def test_given_a_last_event_id_that_is_no_seq_when_sent_then_400_names_it(
-    standing: Site, value: str
-) -> None:
-    async with stream(standing, **{"Last-Event-ID": value}) as response:
-        assert response.status == 400
-        assert "Last-Event-ID" in (await response.json())["error"]["message"]
+async def test_given_a_last_event_id_that_is_no_seq_when_sent_then_400_names_it(standing: Site) -> None:
+    for value in ("x", "-1", "1.5", "9" * 30, "9" * 5_000, "٣", "1 OR 1"):
+        async with stream(standing, **{"Last-Event-ID": value}) as response:
+            assert response.status == 400, value
+            assert "Last-Event-ID" in (await response.json())["error"]["message"], value
 
 
 async def test_given_a_run_that_does_not_exist_when_followed_then_404_not_a_silent_stream(

@@ -2,26 +2,26 @@
 
 import sys
 from collections.abc import AsyncIterator
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from ironclaw_chassis.database import migrate
+from ironclaw_contracts.enums import Service
 from ironclaw_git import IRONCLAW, Repository, add_worktree, commit_all
 from ironclaw_integration.runner import GateRunner, Tree
 from ironclaw_integration.scratch import Scratch
 from ironclaw_integration.store import Store
 from ironclaw_integration.toolchain import Toolchain
 from ironclaw_sandbox import Sandbox, SandboxRefused, open_sandbox
+from tests.support.databases import new_database
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
-    await migrate(database_url, files("ironclaw_integration") / "migrations")
-    opened = await Store.open(database_url, 4)
-    yield opened
-    await opened.close()
+async def store(postgres_url: str) -> AsyncIterator[Store]:
+    async with new_database(postgres_url, Service.INTEGRATION) as url:
+        opened = await Store.open(url, 4)
+        yield opened
+        await opened.close()
 
 
 @pytest.fixture

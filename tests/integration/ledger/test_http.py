@@ -94,7 +94,6 @@ async def serving(url: str, keys: Path, **changes: Any) -> AsyncIterator[Http]:
 
 @pytest.fixture
 async def http(database_url: str, keys_folder: Path) -> AsyncIterator[Http]:
-    await migrate(database_url, files("ironclaw_ledger") / "migrations")
     async with serving(database_url, keys_folder, streams_max=2) as opened:
         yield opened
 
@@ -274,12 +273,12 @@ async def test_given_an_earlier_seq_when_a_run_is_read_then_it_is_as_it_was(http
 
 
 async def test_given_a_database_without_its_schema_when_asked_whether_ready_then_it_says_what_to_run(
-    database_url: str, keys_folder: Path
+    empty_database_url: str, keys_folder: Path
 ) -> None:
-    async with serving(database_url, keys_folder) as http:
+    async with serving(empty_database_url, keys_folder) as http:
         status, envelope = await http.call(Service.CO, "GET", "/ready")
         assert status == 503 and "python -m ironclaw_ledger migrate" in envelope["error"]["message"]
-        await migrate(database_url, files("ironclaw_ledger") / "migrations")
+        await migrate(empty_database_url, files("ironclaw_ledger") / "migrations")
         assert (await http.call(Service.CO, "GET", "/ready"))[0] == 200
 
 

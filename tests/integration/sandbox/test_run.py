@@ -385,7 +385,11 @@ async def test_given_a_package_with_its_own_suite_when_its_tests_and_linter_run_
     )
     given = policy(standing, readable=(Path(sys.prefix),))
     tests = await sandbox.run(
-        Command(argv=("python", "-m", "pytest", "-q"), search_path=(f"{sys.prefix}/bin",)), given
+        Command(
+            argv=("python", "-m", "pytest", "-q", "--disable-plugin-autoload"),
+            search_path=(f"{sys.prefix}/bin",),
+        ),
+        given,
     )
     assert tests.ok and b"1 passed" in tests.stdout, tests
     argv = ("ruff", "check", "--fix", "--select", "F401", "test_it.py")

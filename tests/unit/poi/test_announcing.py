@@ -9,8 +9,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ironclaw_chassis.node.beating import node_name
-from ironclaw_chassis.node.folder import NodeFolder, NodeHeld
+from ironclaw_chassis.node.folder import NodeFolder, NodeHeld, node_name
 from ironclaw_co.intents import compose_intent, is_announced, may_dispatch, refusal
 from ironclaw_co.progress import Dispatch, Fail, next_actions
 from ironclaw_contracts.endpoints.duty_officer_relay import RelayedIntent

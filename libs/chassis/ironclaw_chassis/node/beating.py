@@ -13,7 +13,7 @@ import structlog
 
 from ironclaw_chassis.client import Addresses, ServiceClient
 from ironclaw_chassis.identity import Identity
-from ironclaw_chassis.node.folder import NodeFolder, NodeHeld
+from ironclaw_chassis.node.folder import NodeFolder, NodeHeld, node_name
 from ironclaw_chassis.node.load import LoadMeter
 from ironclaw_chassis.settings import ServiceSettings
 from ironclaw_contracts.endpoints import duty_officer_relay as relay
@@ -35,11 +35,6 @@ _RETRY_SECONDS = (1.0, 15.0)
 _FAREWELL_SECONDS = 1.0
 _STATUS_LOOK_SECONDS = 1.0
 _ACTIVE_INTENTS_MAX = 50
-
-
-def node_name(service: Service, port: int) -> str:
-    """Return what a process's node is called: the service, and the port of one more of its processes."""
-    return f"{service}-{port}" if port else service.value
 
 
 class ServiceNode:

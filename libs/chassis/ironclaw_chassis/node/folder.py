@@ -19,12 +19,18 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ironclaw_chassis.identity import load_private_key
+from ironclaw_contracts.enums import Service
 from ironclaw_contracts.poi.did import did_of
 from ironclaw_contracts.poi.envelopes import Signer
 
 NODES = "nodes"
 _KEY = re.compile(r"\Av([1-9][0-9]{0,5})\.key\Z")
 Counter = Literal["seq", "intents"]
+
+
+def node_name(service: Service, port: int) -> str:
+    """Return what a process's node is called: the service, and the port of one more of its processes."""
+    return f"{service}-{port}" if port else service.value
 
 
 class NodeHeld(Exception):

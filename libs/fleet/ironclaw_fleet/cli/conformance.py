@@ -15,7 +15,6 @@ from ironclaw_contracts.signing import split_secrets
 from ironclaw_fleet.cli.output import PLAIN, Options, print_json, say
 from ironclaw_fleet.cli.session import EXIT_USAGE, Failed
 from ironclaw_fleet.conformance.case import Case, Outcome
-from ironclaw_fleet.conformance.run import run_cases
 from ironclaw_fleet.statedir import StateDirectory
 
 conformance = App(name="conformance", help="Published cases for those who speak our foreign contracts.")
@@ -104,6 +103,8 @@ async def appleseed(*, against: str, options: Options = PLAIN) -> None:
 
 
 async def _run(cases: list[Case], against: str, options: Options) -> None:
+    from ironclaw_fleet.conformance.run import run_cases
+
     _report(await run_cases(cases, against), options)
 
 

@@ -4,8 +4,7 @@ from typing import Literal
 
 from cyclopts import App
 
-from ironclaw_chassis.node.beating import node_name
-from ironclaw_chassis.node.folder import NodeFolder
+from ironclaw_chassis.node.folder import NodeFolder, node_name
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.endpoints.openclawdbot_proof import (
     AuditedMessage,
