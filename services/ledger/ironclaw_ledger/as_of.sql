@@ -8,6 +8,8 @@ delete from leads;
 delete from orders where first_seq > current_setting('ironclaw.seq')::bigint;
 delete from runs where first_seq > current_setting('ironclaw.seq')::bigint;
 delete from escalations where seq > current_setting('ironclaw.seq')::bigint;
+-- The rebuild that follows counts itself on from here.
+update rebuilds set number = number + 1;
 -- Money that was spent later stays spent on the key; the runs and orders that it was spent for are not there.
 delete from reservations where made_at > current_setting('ironclaw.moment')::timestamptz;
 delete from accounts a where
