@@ -9,7 +9,8 @@ import os
 import subprocess
 from asyncio.base_subprocess import BaseSubprocessTransport
 from collections.abc import Callable
-from typing import Any, TypeVar
+from io import FileIO
+from typing import IO, Any, TypeVar
 
 import uvloop
 
@@ -23,6 +24,16 @@ def loop_name() -> str:
     except (AttributeError, OSError):
         return "uvloop"
     return f"{__name__}:{EventLoop.__name__}"
+
+
+def _given_away(pipe: IO[bytes]) -> FileIO:
+    """Return a pipe for libuv, which closes the descriptor of each one that it has had.
+
+    uvloop closes the file after that once more, and by then the number may be that of a file or connection
+    which a thread has just opened.
+    """
+    with pipe:
+        return FileIO(os.dup(pipe.fileno()), pipe.mode, closefd=False)
 
 
 class _Process(BaseSubprocessTransport):
@@ -42,6 +53,10 @@ class _Process(BaseSubprocessTransport):
     ) -> None:
         process: subprocess.Popen[Any] = subprocess.Popen(
             args, shell=shell, stdin=stdin, stdout=stdout, stderr=stderr, bufsize=bufsize, **kwargs
+        )
+        process.stdin, process.stdout, process.stderr = (
+            None if pipe is None else _given_away(pipe)
+            for pipe in (process.stdin, process.stdout, process.stderr)
         )
         self._proc = process
         ending = os.pidfd_open(process.pid)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Coroutine
 from pathlib import Path
@@ -106,3 +107,38 @@ def test_given_a_kernel_without_pidfds_when_the_loop_is_chosen_then_it_is_the_pl
 
     monkeypatch.setattr(os, "pidfd_open", refused)
     assert loop_name() == "uvloop"
+
+
+def test_given_threads_that_open_files_when_processes_end_then_no_descriptor_of_theirs_is_closed() -> None:
+    over, lost = threading.Event(), list[OSError]()
+
+    def open_and_close() -> None:
+        while not over.is_set():
+            opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(8)]
+            for descriptor in opened:
+                try:
+                    os.close(descriptor)
+                except OSError as error:
+                    lost.append(error)
+
+    async def one() -> None:
+        process = await asyncio.create_subprocess_exec("echo", "x", stdin=DEVNULL, stdout=PIPE, stderr=PIPE)
+        assert await process.communicate() == (b"x\n", b"")
+
+    async def work() -> None:
+        for _ in range(100):
+            await asyncio.gather(*(one() for _ in range(4)))
+
+    threads = [threading.Thread(target=open_and_close) for _ in range(3)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # threads get their turn between any two steps
+    for thread in threads:
+        thread.start()
+    try:
+        run(work())
+    finally:
+        over.set()
+        sys.setswitchinterval(interval)
+        for thread in threads:
+            thread.join()
+    assert lost == []
