@@ -225,7 +225,10 @@ class GateResult(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class IntegrationPassed(AttemptPayload, frozen=True, kw_only=True):
-    """`merge_commit` is the candidate that was gated and will be promoted onto `onto`."""
+    """`merge_commit` is the candidate that was gated and will be promoted onto `onto`.
+
+    Of orders that are merged together each stands on the one before it.
+    """
 
     merge_commit: Sha
     onto: Sha

@@ -16,9 +16,10 @@ from ironclaw_integration.theaters import Mainline
 
 
 class Candidate(Struct, frozen=True):
-    """An order merged on top of those before it; `results` are those of its built-in gates."""
+    """An order merged onto `onto`, which holds those before it; `results` are those of its built-in gates."""
 
     order: OrderSnapshot
+    onto: str
     merge: Tree
     results: list[GateResult]
     claims: Claims | None
@@ -65,7 +66,7 @@ async def _add(chain: Chain, mainline: Mainline, order: OrderSnapshot, onto: str
             chain.deferred.append(order)
         return onto
     results, claims = await judge_built_in(mainline, order, onto, merged)
-    candidate = Candidate(order, merged, results, claims)
+    candidate = Candidate(order, onto, merged, results, claims)
     if turned_down(results):
         chain.refused.append(candidate)
         return onto

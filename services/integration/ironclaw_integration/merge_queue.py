@@ -263,7 +263,7 @@ class MergeQueue:
         target = await _target(mainline, candidates)
         try:
             await self._announcer.passed(
-                [(one.order, _passed(mainline, one, results, approvals)) for one in candidates]
+                [(one.order, _passed(one, results, approvals)) for one in candidates]
             )
         except Conflict as error:
             log.info("an order has moved on", theater_id=mainline.theater_id, reason=error.message)
@@ -350,15 +350,13 @@ def _approval_result(approval: Approval) -> GateResult:
     return GateResult(gate="approval", verdict=verdict, detail=said)
 
 
-def _passed(
-    mainline: Mainline, one: Candidate, results: list[GateResult], approvals: dict[str, Approval]
-) -> IntegrationPassed:
+def _passed(one: Candidate, results: list[GateResult], approvals: dict[str, Approval]) -> IntegrationPassed:
     approval = approvals.get(one.order.order_id)
     person = [_approval_result(approval)] if approval is not None else []
     return IntegrationPassed(
         attempt=one.order.attempt,
         merge_commit=one.merge.commit,
-        onto=mainline.head,
+        onto=one.onto,
         gates=[*one.results, *results, *person],
     )
 
