@@ -43,14 +43,11 @@ def run_service(service: Service, kind: type[DatabaseSettings], app: str, migrat
 
     `app` names the module with `compose`; it is imported only to serve, since migrating needs none of it.
     """
+    settings = _begun(service, kind)
     if sys.argv[1:] == ["migrate"]:
-        settings = load_settings(service, kind)
-        configure_logging(service, settings.log_level, settings.log_format)
         url = settings.migrate_url.reveal() or settings.database_url.reveal()
         asyncio.run(migrate(url, migrations))
         return
-    settings = load_settings(service, kind)
-    configure_logging(service, settings.log_level, settings.log_format)
     try:
         # Before anything else is opened: a signal ends the process at once.
         asyncio.run(wait_until_migrated(settings.database_url.reveal(), migrations, _WAIT_SECONDS))
@@ -58,18 +55,25 @@ def run_service(service: Service, kind: type[DatabaseSettings], app: str, migrat
         sys.exit(f"ironclaw {service.value}: {error.message}")
     except KeyboardInterrupt:
         return
-    serve(service, kind, importlib.import_module(app).compose)
+    _run(service, settings, importlib.import_module(app).compose)
 
 
 def serve(service: Service, kind: type[S], compose: Callable[[S], "Litestar"]) -> None:
     """Run one service until SIGTERM or SIGINT; open requests get two seconds to end."""
+    _run(service, _begun(service, kind), compose)
 
+
+def _begun(service: Service, kind: type[S]) -> S:
+    settings = load_settings(service, kind)
+    configure_logging(service, settings.log_level, settings.log_format)
+    return settings
+
+
+def _run(service: Service, settings: S, compose: Callable[[S], "Litestar"]) -> None:
     from ironclaw_chassis.app import VERSION
     from ironclaw_chassis.overload import bounded
     from ironclaw_chassis.server import run_server
 
-    settings = load_settings(service, kind)
-    configure_logging(service, settings.log_level, settings.log_format)
     if os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         from ironclaw_chassis.otlp import start_export
 
