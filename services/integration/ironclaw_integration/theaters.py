@@ -40,12 +40,7 @@ class Theaters:
 
     async def mainline(self, theater_id: str) -> Mainline:
         """Return the mainline with its gates. Raises `BadGates` when gates.toml cannot be used."""
-        repository = await self.repository(theater_id)
-        head = await repository.mainline_head()
-        known = self._read.get(theater_id)
-        if known is None or known[0] != head:
-            known = self._read[theater_id] = (head, await _gates(repository, head))
-        return Mainline(theater_id, repository, head, known[1])
+        return await self.mainline_at(theater_id, await self.head(theater_id))
 
     async def head(self, theater_id: str, as_of: str | None = None) -> str:
         """Return the mainline's head, now or as of then. Raises `NotFound` when the ledger knew none then."""
@@ -57,7 +52,10 @@ class Theaters:
     async def mainline_at(self, theater_id: str, head: str) -> Mainline:
         """Return the mainline as it stood at a head. Raises `BadGates` when gates.toml cannot be used."""
         repository = await self.repository(theater_id)
-        return Mainline(theater_id, repository, head, await _gates(repository, head))
+        known = self._read.get(theater_id)
+        if known is None or known[0] != head:
+            known = self._read[theater_id] = (head, await _gates(repository, head))
+        return Mainline(theater_id, repository, head, known[1])
 
 
 async def _gates(repository: Repository, head: str) -> Gates:
