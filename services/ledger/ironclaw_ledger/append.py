@@ -101,8 +101,8 @@ def escalations_needed(request: Request) -> set[str]:
 
 
 def takes_orders(request: Request) -> bool:
-    """Tell whether a request may take an order from its holder: to decide it, the lease must stand still."""
-    return any(isinstance(parsed.payload, p.OrderReissued | p.OrderFailed) for parsed in request.events)
+    """Tell whether a request may take an order from the unit that holds it."""
+    return any(guards.turns_on_lease(parsed.payload) for parsed in request.events)
 
 
 class State:

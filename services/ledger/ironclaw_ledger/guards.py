@@ -250,6 +250,11 @@ def _check_not_done(order: OrderSnapshot, event: NewEvent) -> None:
         )
 
 
+def turns_on_lease(payload: p.Payload) -> bool:
+    """Tell whether `check_details` may ask who holds the order: its lease must stand still meanwhile."""
+    return isinstance(payload, p.OrderReissued | p.OrderFailed)
+
+
 def _check_not_held(order: OrderSnapshot, lease: Lease | None, now: datetime) -> None:
     """No one takes an order from a unit whose lease lives: a watchdog cannot kill healthy work."""
     live = (
