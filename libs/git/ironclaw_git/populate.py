@@ -19,12 +19,12 @@ from ironclaw_git.verbatim import (
     DEPTH_MAX,
     FILE_MODES,
     FILES_MAX,
+    OPEN_FOLDER,
     LeftToGit,
     is_plain_name,
     require_no_rules,
 )
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -52,7 +52,7 @@ async def populate(layout: Layout, commit: str) -> bool:
     def work(repository: pygit2.Repository) -> None:
         require_no_rules(layout.common_dir)
         planned = _plan(repository, tree_id(repository, commit), _Account(), DEPTH_MAX)
-        descriptor = os.open(root, _FOLDER)
+        descriptor = os.open(root, OPEN_FOLDER)
         try:
             entries = list(_lay(repository, planned, descriptor, b""))
         finally:
@@ -107,7 +107,7 @@ def _lay(
         yield entry_of(prefix + entry.name, mode, entry.oid, found)
     for name, inner in folder.folders:
         os.mkdir(name, dir_fd=descriptor)
-        below = os.open(name, _FOLDER, dir_fd=descriptor)
+        below = os.open(name, OPEN_FOLDER, dir_fd=descriptor)
         try:
             yield from _lay(repository, inner, below, prefix + name + b"/")
         finally:

@@ -21,13 +21,12 @@ from ironclaw_git.verbatim import (
     BYTES_MAX,
     DEPTH_MAX,
     FILES_MAX,
+    OPEN_FOLDER,
     STORED_MAX,
     LeftToGit,
     is_plain_name,
     require_no_rules,
 )
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Staged(Struct, frozen=True):
@@ -85,7 +84,7 @@ def _files(root: str) -> dict[bytes, os.stat_result]:
                 if not is_plain_name(name):
                     raise LeftToGit(f"{name!r} means something to git")
                 if entry.is_dir(follow_symlinks=False):
-                    inner = os.open(name, _FOLDER, dir_fd=descriptor)
+                    inner = os.open(name, OPEN_FOLDER, dir_fd=descriptor)
                     try:
                         look(inner, prefix + name + b"/", depth - 1)
                     finally:
@@ -98,7 +97,7 @@ def _files(root: str) -> dict[bytes, os.stat_result]:
                     raise LeftToGit("there are many files")
                 found[prefix + name] = about
 
-    descriptor = os.open(root, _FOLDER)
+    descriptor = os.open(root, OPEN_FOLDER)
     try:
         look(descriptor, b"", DEPTH_MAX)
     finally:

@@ -21,6 +21,8 @@ STORED_MAX = 64
 """Files stored at once: beyond it git is the faster one, as it syncs each once and libgit2 its folder too."""
 DEPTH_MAX = 64
 """Each level of folders holds a descriptor or two open."""
+OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a folder is opened to work in it: not through a link."""
 FILE_MODES = frozenset({0o100644, 0o100755, 0o120000})
 """A file, one that runs, a link; what remains are submodules, and modes that only old versions wrote."""
 
