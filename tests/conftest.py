@@ -24,8 +24,6 @@ from tests.support.databases import new_database
 from tests.support.fleet import FleetUnderTest
 
 ROOT = Path(__file__).resolve().parent.parent
-
-FOLDERS_WITH_A_FLEET = {"e2e/merging", "e2e/watchdogs", "integration/learning"}
 POSTGRES_IMAGE, VALKEY_IMAGE = "postgres:17-trixie", "valkey/valkey:8-trixie"
 
 
@@ -50,15 +48,6 @@ def pytest_report_header() -> str:
         image if has_image(image) else f"embedded (no {image})" for image in (POSTGRES_IMAGE, VALKEY_IMAGE)
     ]
     return f"servers: {', '.join(found)}"
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have one process of several run what shares a fleet: a module, or a folder with a fleet of its own."""
-    for item in items:
-        place = item.path.relative_to(ROOT / "tests")
-        group = place.parent if place.parent.as_posix() in FOLDERS_WITH_A_FLEET else place
-        item.add_marker(pytest.mark.xdist_group(group.as_posix()))
 
 
 def _run(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
