@@ -34,6 +34,10 @@ async def test_given_a_batch_when_chained_then_each_goes_on_top_of_the_one_befor
     here = await mainline(work.repository)
     chain = await build_chain(here, orders)
     assert [one.order.order_id for one in chain.candidates] == ["one", "two", "three"]
+    # What a receipt checks: the first parent of a merge is what the order says that it was merged onto.
+    merges = [one.merge.commit for one in chain.candidates]
+    firsts = [(await work.repository.git("rev-parse", f"{merge}^1")).line for merge in merges]
+    assert [one.onto for one in chain.candidates] == firsts == [here.head, *merges[:-1]]
     files = {entry.path for entry in await work.repository.list_files(chain.tip.commit)}
     assert files == {"one", "two", "three"}
     assert await work.repository.mainline_head() == here.head
