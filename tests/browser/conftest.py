@@ -5,10 +5,12 @@ import re
 import shutil
 import urllib.request
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from ironclaw_contracts.access import KeyRequest
@@ -25,9 +27,13 @@ HANDBOOK = Path(__file__).resolve().parents[2] / "examples" / "handbook"
 DONE_MS = 60_000
 
 
-@pytest.fixture
+ON_THE_BROWSERS_LOOP = pytest.mark.asyncio(loop_scope="session")
+"""For each module of tests with a browser: one Chromium serves them all, and it belongs to one event loop."""
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Chromium; skips with a reason where there is none."""
+    """Chromium; skips with a reason where there is none. A window has cookies and storage of its own."""
     path = find_browser()
     if path is None:
         pytest.skip("no Chromium on this machine: make test-browser tries to install one")
@@ -100,27 +106,28 @@ class Person:
         ]
 
 
-async def person_of(fleet: FleetUnderTest, browser: Browser, **options: Any) -> Person:
-    """Open a browser window of its own."""
-    options = {"viewport": {"width": 1280, "height": 900}, **options}
-    context = await browser.new_context(**options)
+@asynccontextmanager
+async def person_of(fleet: FleetUnderTest, browser: Browser) -> AsyncIterator[Person]:
+    """Open a browser window of its own while the context is open."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 900})
     context.set_default_timeout(60_000)
-    return Person(fleet, context, await context.new_page())
+    yield Person(fleet, context, await context.new_page())
+    await context.close()
 
 
-@pytest.fixture
-async def visitor(fleet: FleetUnderTest, browser: Browser) -> Person:
+@pytest_asyncio.fixture(loop_scope="session")
+async def visitor(fleet: FleetUnderTest, browser: Browser) -> AsyncIterator[Person]:
     """Someone who has not signed in."""
-    return await person_of(fleet, browser)
+    async with person_of(fleet, browser) as person:
+        yield person
 
 
-@pytest.fixture
-async def operator(fleet: FleetUnderTest, browser: Browser) -> Person:
+@pytest_asyncio.fixture(loop_scope="session")
+async def operator(visitor: Person) -> Person:
     """The operator, signed in."""
-    person = await person_of(fleet, browser)
-    await person.look("/")
-    await person.sign_in(fleet.operator_key)
-    return person
+    await visitor.look("/")
+    await visitor.sign_in(visitor.fleet.operator_key)
+    return visitor
 
 
 @pytest.fixture

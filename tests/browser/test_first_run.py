@@ -4,7 +4,9 @@ import re
 
 from playwright.async_api import expect
 
-from tests.browser.conftest import DONE_MS, Person
+from tests.browser.conftest import DONE_MS, ON_THE_BROWSERS_LOOP, Person
+
+pytestmark = ON_THE_BROWSERS_LOOP
 
 
 async def test_given_a_key_when_a_person_asks_by_keyboard_then_the_plan_runs_live_and_the_reply_links_its_work(

@@ -1,12 +1,13 @@
 """Every field that a user, a model or a unit can fill carries a payload; none of them may run or become markup."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
 from ironclaw_contracts import payloads as p
@@ -18,11 +19,13 @@ from ironclaw_contracts.enums import RunStatus, Service, Severity
 from ironclaw_contracts.events import EventType, new_event
 from ironclaw_contracts.milestones import Evidence
 from ironclaw_contracts.snapshots import RunView
-from tests.browser.conftest import Person, person_of, tell_of_session
+from tests.browser.conftest import ON_THE_BROWSERS_LOOP, Person, person_of, tell_of_session
 from tests.support.fleet import FleetUnderTest
 from tests.support.model_server import ModelServer
 from tests.support.nodes import Node
 from tests.support.waiting import ended
+
+pytestmark = ON_THE_BROWSERS_LOOP
 
 PAYLOAD = (
     "<img src=x onerror=window.harmed=1><script>window.harmed=1</script>"
@@ -54,6 +57,13 @@ def hostile(open_root: Path) -> Iterator[FleetUnderTest]:
         }
         with FleetUnderTest.started(open_root / "hostile", environ) as fleet:
             yield fleet
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def person(hostile: FleetUnderTest, browser: Browser) -> AsyncIterator[Person]:
+    """Someone who looks at that fleet."""
+    async with person_of(hostile, browser) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -124,10 +134,9 @@ async def _unharmed(person: Person) -> None:
 
 
 async def test_given_payloads_in_every_field_when_each_view_is_looked_at_then_they_are_text(
-    hostile: FleetUnderTest, browser: Browser, stained: tuple[RunView, RunView]
+    hostile: FleetUnderTest, person: Person, stained: tuple[RunView, RunView]
 ) -> None:
     view, cancelled = stained
-    person = await person_of(hostile, browser)
     await person.look("/")
     await person.sign_in(hostile.operator_key)
     pages = ["/", "/console/runs", "/console/theaters", "/console/theaters/main", "/console/watch"]
@@ -151,9 +160,8 @@ async def test_given_payloads_in_every_field_when_each_view_is_looked_at_then_th
 
 
 async def test_given_a_payload_typed_into_each_form_when_sent_then_it_comes_back_as_text(
-    hostile: FleetUnderTest, browser: Browser, stained: tuple[RunView, RunView]
+    hostile: FleetUnderTest, person: Person, stained: tuple[RunView, RunView]
 ) -> None:
-    person = await person_of(hostile, browser)
     page = person.page
     await person.look(f"/console/sign-in?next={PAYLOAD}")
     await page.get_by_label("API key").fill(PAYLOAD)
@@ -176,11 +184,10 @@ async def test_given_a_payload_typed_into_each_form_when_sent_then_it_comes_back
 
 
 async def test_given_a_picture_that_is_a_page_when_its_bytes_are_asked_for_inline_then_it_is_a_download(
-    hostile: FleetUnderTest, browser: Browser, stained: tuple[RunView, RunView]
+    hostile: FleetUnderTest, person: Person, stained: tuple[RunView, RunView]
 ) -> None:
     view, _ = stained
     order = view.orders[0]
-    person = await person_of(hostile, browser)
     await person.look("/")
     await person.sign_in(hostile.operator_key)
     path = f"/console/orders/{order.order_id}/raw?inline=1&path={order.artifacts[0].path}"

@@ -9,8 +9,10 @@ from ironclaw_contracts.endpoints import ledger
 from ironclaw_contracts.enums import Service, Severity
 from ironclaw_contracts.events import EventType, new_event
 from ironclaw_contracts.payloads import EscalationRaised
-from tests.browser.conftest import DONE_MS, Person
+from tests.browser.conftest import DONE_MS, ON_THE_BROWSERS_LOOP, Person
 from tests.support.waiting import ended
+
+pytestmark = ON_THE_BROWSERS_LOOP
 
 MARK = "window.marked = true"
 

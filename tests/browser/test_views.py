@@ -9,8 +9,10 @@ from playwright.async_api import expect
 from ironclaw_contracts.endpoints import ALL
 from ironclaw_contracts.endpoints import api_gateway as api
 from ironclaw_contracts.snapshots import RunView
-from tests.browser.conftest import DONE_MS, Person, tell_of_session
+from tests.browser.conftest import DONE_MS, ON_THE_BROWSERS_LOOP, Person, tell_of_session
 from tests.support.waiting import until
+
+pytestmark = ON_THE_BROWSERS_LOOP
 
 TIDES = {
     "id": "tides",
