@@ -74,5 +74,5 @@ async def migrate_service(
         ) from error
     text = said.decode(errors="replace")
     if code != 0:
-        raise MigrationFailed(f"the migrations of {service} failed: {text[-2000:]}")
+        raise MigrationFailed(f"the migrations of {service} failed with code {code}: {text[-2000:]}")
     return text

@@ -85,7 +85,9 @@ def _serve(supervisor: socket.socket) -> Job | None:
             else:
                 if pid == 0:
                     supervisor.close()
+                    signal.set_wakeup_fd(-1)
                     os.close(ended)
+                    os.close(wake)
                     return _become(job_file, output, bind)
                 supervisor.sendall(f"forked {pid}\n".encode())
             os.close(job_file)
@@ -105,8 +107,6 @@ def _reap(supervisor: socket.socket) -> None:
 
 def _become(job_file: int, output: int, bind: Callable[[], None]) -> Job:
     """Take on what is a child's own: session, parent's death, output, environment, name."""
-    wake = signal.set_wakeup_fd(-1)
-    os.close(wake)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     bind()
