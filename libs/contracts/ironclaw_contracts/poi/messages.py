@@ -85,10 +85,11 @@ class ActiveIntent(Struct, frozen=True):
 
 
 class Heartbeat(Struct, frozen=True):
-    """A heartbeat as it was signed, and the parts of it that are judged."""
+    """A heartbeat as it was signed (`canonical`), and the parts of it that are judged."""
 
     request: McpRequest
     heartbeat: Object
+    canonical: bytes
     signature: Signature
     node_id: str
     role: str
@@ -159,11 +160,7 @@ def read_announcement(message: Object) -> Announcement:
         raise BadMessage("intent.previous_intent_hash: not 64 lower-case hex digits")
     if not isinstance(intent.get("parameters"), dict):
         raise BadMessage("intent.parameters: send an object")
-    try:
-        size = len(jcs(intent))
-    except NotJson as error:
-        raise BadMessage(f"intent: {error}") from error
-    if size > INTENT_BYTES_MAX:
+    if len(_canonical(intent, "intent")) > INTENT_BYTES_MAX:
         raise BadMessage(f"intent: its canonical form is larger than {INTENT_BYTES_MAX} bytes")
     envelope_signature = (
         _signature(message, "envelope_signature") if "envelope_signature" in message else None
@@ -208,6 +205,7 @@ def read_heartbeat(message: Object) -> Heartbeat:
     return Heartbeat(
         request=_request(message),
         heartbeat=beat,
+        canonical=_canonical(beat, "heartbeat"),
         signature=_signature(message, "signature"),
         node_id=_uuid(beat, "node_id", "heartbeat"),
         role=str(role),
@@ -257,6 +255,13 @@ def _object(fields: Object, name: str, within: str = "") -> Object:
     if not isinstance(value, dict):
         raise BadMessage(f"{within + '.' if within else ''}{name}: send an object")
     return cast("Object", value)
+
+
+def _canonical(value: Object, name: str) -> bytes:
+    try:
+        return jcs(value)
+    except NotJson as error:
+        raise BadMessage(f"{name}: {error}") from error
 
 
 def _text(fields: Object, name: str, within: str) -> str:

@@ -82,4 +82,4 @@ def fault_of_receipt(found: Receipt, validator_id: str) -> str | None:
         key = public_key_of(signed.validator_id)
     except BadKey as error:
         return str(error)
-    return fault_of_blob(key, signed.signature_blob, msgspec.to_builtins(found.ack))
+    return fault_of_blob(key, signed.signature_blob, jcs(msgspec.to_builtins(found.ack)))

@@ -41,18 +41,23 @@ def sign(key: Ed25519PrivateKey, value: dict[str, Any]) -> str:
 
 
 def fault_of(signature: Signature, value: dict[str, Any]) -> str | None:
-    """Return why a signature over a value cannot be believed; None when it holds."""
+    """Return why a signature over a value cannot be believed; None when it holds. Raises `NotJson`."""
+    return fault_over(signature, jcs(value))
+
+
+def fault_over(signature: Signature, canonical: bytes) -> str | None:
+    """Return why a signature over canonical bytes cannot be believed; None when it holds."""
     if signature.algorithm != ALGORITHM:
         return f"algorithm {signature.algorithm!r} is not approved: use {ALGORITHM}"
     try:
         key = public_key_of(signature.public_key_ref)
     except BadKey as error:
         return f"public_key_ref: {error}"
-    return fault_of_blob(key, signature.signature_blob, value)
+    return fault_of_blob(key, signature.signature_blob, canonical)
 
 
-def fault_of_blob(public_key: bytes, blob: str, value: dict[str, Any]) -> str | None:
-    """Return why 64 signature bytes over a value cannot be believed; None when they hold.
+def fault_of_blob(public_key: bytes, blob: str, canonical: bytes) -> str | None:
+    """Return why 64 signature bytes over canonical bytes cannot be believed; None when they hold.
 
     One text for one signature: exact length, canonical base64, S below the group's order.
     """
@@ -65,7 +70,7 @@ def fault_of_blob(public_key: bytes, blob: str, value: dict[str, Any]) -> str | 
     if int.from_bytes(raw[32:], "little") >= _GROUP_ORDER:
         return "the signature is not canonical"
     try:
-        _key(public_key).verify(raw, jcs(value))
+        _key(public_key).verify(raw, canonical)
     except (InvalidSignature, ValueError):
         return "the signature does not hold"
     return None

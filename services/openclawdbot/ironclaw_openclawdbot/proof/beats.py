@@ -18,11 +18,16 @@ KeyOfNode = tuple[str, str]
 
 
 class Beat(Struct, frozen=True):
-    """A heartbeat with the digests of what was signed and of the whole message."""
+    """A heartbeat with the digests of what was signed and of the whole message.
+
+    Its ACK has the one id or, when it is refused, the other.
+    """
 
     message: Heartbeat
     signed_digest: str
     digest: str
+    ack_id: str
+    refusal_id: str
 
     @property
     def key(self) -> KeyOfNode:

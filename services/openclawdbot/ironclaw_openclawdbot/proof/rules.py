@@ -11,9 +11,10 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from ironclaw_contracts.canonical import jcs
 from ironclaw_contracts.poi.messages import Announcement, Heartbeat
 from ironclaw_contracts.poi.receipts import AckStatus
-from ironclaw_contracts.poi.signatures import Signature, fault_of
+from ironclaw_contracts.poi.signatures import Signature, fault_of, fault_over
 
 REPUTATION_START = 0.5
 _REVIEW_BELOW, _REJECT_BELOW = 0.3, 0.1
@@ -64,7 +65,7 @@ def judge_announcement(
     message: Announcement, node: Node | None, stored: list[Version], now: datetime
 ) -> Verdict:
     """Judge an announced intent."""
-    fault = _fault_of_sender(message.signature, message.intent, message.timestamp, node)
+    fault = _fault_of_sender(message.signature, jcs(message.intent), message.timestamp, node)
     if node is None or fault is not None:
         return _rejected(fault or "the node is not registered")
     if message.request.caller.role != "Planner" or node.role != "Planner":
@@ -97,7 +98,7 @@ def judge_heartbeat(
     now: datetime,
 ) -> Verdict:
     """Judge a heartbeat. `last_seq` is the newest of the node's key version, `intents` the active ones."""
-    fault = _fault_of_sender(message.signature, message.heartbeat, message.timestamp, node)
+    fault = _fault_of_sender(message.signature, message.canonical, message.timestamp, node)
     if node is None or fault is not None:
         return _rejected(fault or "the node is not registered")
     if message.role != node.role:
@@ -137,12 +138,10 @@ def moved(reputation: float, outcome: Outcome) -> float:
     return max(0.0, reputation - _LOSS[outcome])
 
 
-def _fault_of_sender(
-    signature: Signature, signed: dict[str, object], at: datetime, node: Node | None
-) -> str | None:
+def _fault_of_sender(signature: Signature, canonical: bytes, at: datetime, node: Node | None) -> str | None:
     if node is None:
         return "the node is not registered"
-    return _fault_of_key(signature, node, at) or fault_of(signature, signed)
+    return _fault_of_key(signature, node, at) or fault_over(signature, canonical)
 
 
 def _fault_of_key(signature: Signature, node: Node, at: datetime) -> str | None:

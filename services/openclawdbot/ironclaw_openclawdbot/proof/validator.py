@@ -92,21 +92,25 @@ class Validator:
             message = read_heartbeat(parse(raw))
         except BadMessage as error:
             raise BadRequest(str(error)) from error
-        beat = Beat(message, hashlib.sha256(jcs(message.heartbeat)).hexdigest(), _digest(message.raw))
-        made = await self._beats.put(beat)
+        made = await self._beats.put(self._beat(message))
         if isinstance(made, Problem):
             raise made
         return made
 
+    def _beat(self, message: Heartbeat) -> Beat:
+        signed, whole = hashlib.sha256(message.canonical).hexdigest(), _digest(message.raw)
+        return Beat(
+            message,
+            signed,
+            whole,
+            ack_id=ack_id_for(self.validator_id, signed),
+            refusal_id=ack_id_for(self.validator_id, signed, refused=whole),
+        )
+
     async def _judge_beats(self, beats: list[Beat]) -> list[Receipt | Problem]:
         """Answer a group of heartbeats in one transaction."""
         now = datetime.now(UTC)
-        ack_ids = [
-            ack_id_for(self.validator_id, beat.signed_digest, refused=refused)
-            for beat in beats
-            for refused in ("", beat.digest)
-        ]
-        async with self._beat_store.judging(beats, ack_ids, now - _REQUEST_ID_LIFE) as state:
+        async with self._beat_store.judging(beats, now - _REQUEST_ID_LIFE) as state:
             return [self._judge_beat(state, beat, now) for beat in beats]
 
     def _judge_beat(self, state: BeatState, beat: Beat, now: datetime) -> Receipt | Problem:
@@ -115,8 +119,7 @@ class Validator:
             if verdict.repeated:
                 return state.repeated(beat)
             message = beat.message
-            refused = beat.digest if verdict.status == "rejected" else ""
-            ack_id = ack_id_for(self.validator_id, beat.signed_digest, refused=refused)
+            ack_id = beat.refusal_id if verdict.status == "rejected" else beat.ack_id
             made = self._receipt(message, ack_id, None, message.node_id, verdict, now)
             return state.keep(beat, verdict, made, now)
         except Exception as error:

@@ -32,7 +32,7 @@ select
     (select json_agg(json_build_object('request_id', request_id, 'caller', caller, 'digest', digest))
      from audit where request_id = any($3) and at > $5 and status <> 'rejected') as requests,
     (select json_agg(json_build_object('ack_id', ack_id, 'receipt', receipt)) from audit
-     where ack_id = any($4) or ack_id in (select ack_id from heartbeats where node_id = any($1))) as receipts
+     where ack_id = any($4 || array(select ack_id from heartbeats where node_id = any($1)))) as receipts
 """
 _SAVE = """
 with newest as (
@@ -99,13 +99,12 @@ class BeatStore:
         self._pool = pool
 
     @asynccontextmanager
-    async def judging(
-        self, beats: list[Beat], ack_ids: list[str], since: datetime
-    ) -> AsyncGenerator[BeatState]:
+    async def judging(self, beats: list[Beat], since: datetime) -> AsyncGenerator[BeatState]:
         """Hold the nodes of a group alone, and give what its heartbeats need; write what they changed.
 
-        `ack_ids` are those that their receipts may have; request ids count that were used since a time.
+        Request ids count that were used since a time.
         """
+        ack_ids = [ack_id for beat in beats for ack_id in (beat.ack_id, beat.refusal_id)]
         nodes = sorted({beat.message.node_id for beat in beats})
         intents = sorted({a.intent_id for beat in beats for a in beat.message.active_intents})
         requests = sorted({beat.message.request.request_id for beat in beats})
