@@ -1,5 +1,6 @@
 """Which paths inside a repository are accepted, and how a path is kept inside its root (TRUST row 13)."""
 
+import errno
 import re
 import unicodedata
 from pathlib import Path
@@ -71,11 +72,21 @@ def contained(root: Path, path: str | Path) -> Path:
     try:
         base = root.resolve(strict=True)
         resolved = (base / path).resolve()
+        _check_ends(resolved)
     except (OSError, RuntimeError, ValueError) as problem:
         raise UnsafePath(f"path {text[:200]!r} cannot be resolved: {problem}") from problem
     if not resolved.is_relative_to(base):
         raise UnsafePath(f"path {text[:200]!r} leads out of {base}")
     return resolved
+
+
+def _check_ends(path: Path) -> None:
+    """Raise `OSError` for links that go in a circle; from Python 3.13 on `Path.resolve` does not."""
+    try:
+        path.stat()
+    except OSError as problem:
+        if problem.errno == errno.ELOOP:
+            raise
 
 
 def absolute(path: str | Path) -> Path:

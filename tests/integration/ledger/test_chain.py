@@ -11,8 +11,10 @@ from ironclaw_contracts.chain import verify_lines
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.events import EventType as E
 from ironclaw_contracts.events import new_event
+from ironclaw_fleet.embedded.roles import ensure_database, ensure_roles
 from ironclaw_ledger import audit
 from ironclaw_ledger.parts import Ledger
+from tests.support.fleet import FleetUnderTest
 from tests.support.ledger import Scribe
 
 TAMPERINGS = {
@@ -131,23 +133,12 @@ async def test_given_damaged_snapshots_when_rebuilt_then_they_are_named_and_mend
 
 
 async def test_given_the_service_role_when_it_tries_to_change_a_fact_then_postgres_refuses(
-    postgres_url: str, tmp_path: object, keys_folder: object
+    fleet: FleetUnderTest, postgres_url: str
 ) -> None:
-    from importlib.resources import files
-    from pathlib import Path
-
-    from ironclaw_chassis.database import migrate
-    from ironclaw_fleet.embedded.roles import ensure_database, ensure_roles
-    from tests.support.ledger import open_ledger
-
-    assert isinstance(tmp_path, Path) and isinstance(keys_folder, Path)
     database = await ensure_database(postgres_url)
-    urls = await ensure_roles(database, "ledger", tmp_path)
-    other = await ensure_roles(database, "api_gateway", tmp_path)
-    await migrate(urls.owner, files("ironclaw_ledger") / "migrations")
-    async with open_ledger(urls.app, keys_folder, migrated=False) as ledger:
-        tick = new_event(E.PATROL_TICK, p.PatrolTick())
-        await ledger.appender.append(Service.DUTY_OFFICER, [tick])
+    # With the passwords that the fleet has: roles belong to the whole server.
+    urls = await ensure_roles(database, "ledger", fleet.state.keys)
+    other = await ensure_roles(database, "api_gateway", fleet.state.keys)
     for url, statement in (
         (urls.app, "update events set body = ''"),
         (urls.app, "delete from events"),
