@@ -38,6 +38,11 @@ class LedgerClient:
             await self._client.call(api.APPEND_BATCH, api.Batch(events=[_named(e) for e in events]))
         ).events
 
+    async def append_and_see(self, events: Iterable[NewEvent]) -> api.BatchAppended:
+        """Append events, all or none, and return the runs and orders that they name, as they are then."""
+        batch = api.Batch(events=[_named(e) for e in events])
+        return await self._client.call(api.APPEND_BATCH, batch, api.BatchQuery(snapshots=True))
+
     async def run(self, run_id: str) -> RunView:
         """Return a run with its orders. Raises `NotFound`."""
         return await self._client.call(api.GET_RUN, run_id=run_id)

@@ -20,6 +20,8 @@ class JobMessage(Struct, frozen=True, kw_only=True):
     theater_id: Id
     worktree_path: str
     attempt: Attempt
+    task_type: Id | None = None
+    """The order's type: the unit says with its claim what will do such work. None: it asks the ledger."""
     rescue: Annotated[int, Meta(ge=0)] = 0
     unit_id: Id | None = None
     profile: Profile
@@ -46,6 +48,7 @@ def job_of(order: OrderSnapshot, worktree_path: str, rescue: int = 0) -> JobMess
         theater_id=order.theater_id,
         worktree_path=worktree_path,
         attempt=order.attempt,
+        task_type=order.order.type,
         rescue=rescue,
         profile=order.order.profile,
         constraints=order.order.constraints,

@@ -30,6 +30,7 @@ class Admission:
         self._router = router
         self._default_theater = default_theater
         self._garrison_id = garrison_id
+        self._known_theaters: set[str] = set()
 
     async def create(self, request: RunRequest) -> RunSnapshot:
         """Record a run; the same `run_id` and request again give the same run.
@@ -44,7 +45,7 @@ class Admission:
         if request.profile is not None:
             await self.check_profile(request.profile)
         run_id = request.run_id or new_id()
-        await self._ledger.append(
+        created = [
             new_event(
                 EventType.RUN_CREATED,
                 RunCreated(
@@ -65,8 +66,8 @@ class Admission:
                 garrison_id=self._garrison_id,
                 event_id=derived_event_id(run_id, EventType.RUN_CREATED),
             )
-        )
-        return (await self._ledger.run(run_id)).run
+        ]
+        return (await self._ledger.append_and_see(created)).runs[0]
 
     async def check_profile(self, name: str) -> None:
         """Raise `BadRequest`, naming those that there are, when no profile has this name."""
@@ -83,6 +84,9 @@ class Admission:
         return (await self._ledger.run(run_id)).run
 
     async def _ensure_theater(self, theater_id: str) -> None:
+        """See that there is such a theater; one that there was stays."""
+        if theater_id in self._known_theaters:
+            return
         try:
             await self._client.call(vault.GET_THEATER, theater_id=theater_id)
         except NotFound:
@@ -91,3 +95,4 @@ class Admission:
                     f"there is no theater {theater_id!r}; make it with: ironclaw theater add {theater_id}"
                 ) from None
             await self._client.call(vault.OPEN_THEATER, vault.TheaterRequest(theater_id=theater_id))
+        self._known_theaters.add(theater_id)

@@ -69,6 +69,15 @@ class Commander:
         self._in_flight_max = in_flight_max
         self._intent_required = intent_required
         self._slots = asyncio.Semaphore(_PARALLEL_MAX)
+        self._new: dict[str, RunView] = {}
+
+    def begin(self, run: RunSnapshot) -> None:
+        """Take note of a run that was just recorded: the next look at it need not ask the ledger.
+
+        A run without a plan has no orders. Whatever happened to it meanwhile, the ledger says no to the plan.
+        """
+        if run.plan is None:
+            self._new[run.run_id] = RunView(run, [])
 
     async def advance(self, run_id: str) -> RunView:
         """Do all that can be done for a run now and return where it stands.
@@ -76,7 +85,7 @@ class Commander:
         Raises what the ledger, the vault or the queue answered when something could not be done; the rest
         was done all the same.
         """
-        view = await self._ledger.run(run_id)
+        view = self._new.pop(run_id, None) or await self._ledger.run(run_id)
         if not next_actions(view, datetime.now(UTC), self._in_flight_max):
             return view
         with span("co.advance", parent=view.run.traceparent, attributes={"ironclaw.run_id": run_id}):
@@ -95,14 +104,16 @@ class Commander:
                 raise failed
             if all(isinstance(a, Dispatch | Tidy) for a in actions):
                 return view  # what comes of these is told by events of others
-            view = await self._ledger.run(view.run.run_id)
+            planned = next((result for result in results if isinstance(result, RunView)), None)
+            view = planned or await self._ledger.run(view.run.run_id)
         return view
 
-    async def _perform(self, view: RunView, action: Action) -> None:
+    async def _perform(self, view: RunView, action: Action) -> RunView | None:
+        """Do one thing; return the whole run as it is then, where that is known."""
         async with self._slots:
             match action:
                 case MakePlan():
-                    await self.plan(view.run)
+                    return await self._plan(view.run)
                 case Dispatch():
                     await self._dispatcher.dispatch(action)
                 case Cancel(order, reason):
@@ -117,19 +128,22 @@ class Commander:
                     await self._end(view.run, EventType.RUN_FAILED, RunEnded(reason=reason))
                 case CancelRun(reason):
                     await self._end(view.run, EventType.RUN_CANCELLED, RunEnded(reason=reason))
+        return None
 
-    async def plan(self, run: RunSnapshot) -> None:
+    async def _plan(self, run: RunSnapshot) -> RunView | None:
         """Give the run its plan; a wish that cannot be planned fails the run with the reason."""
         try:
             draft = await self._drafter.draft(run)
             events = plan_events(run, draft, _fresh_ids(), await self._router.table())
         except CannotPlan as error:
             await self._end(run, EventType.RUN_FAILED, RunEnded(reason=str(error)[:2000]))
-            return
+            return None
         try:
-            await self._ledger.append_all(events)
+            seen = await self._ledger.append_and_see(events)
         except EventConflict:
             log.info("planned already", run_id=run.run_id)
+            return None
+        return RunView(seen.runs[0], seen.orders)
 
     async def _replan(self, view: RunView, blocked: OrderSnapshot) -> None:
         try:

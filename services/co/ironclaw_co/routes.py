@@ -29,6 +29,7 @@ def build_routes(
     @routes.serve(api.CREATE_RUN)
     async def create_run(call: Call[api.RunRequest, Nothing]) -> RunSnapshot:
         run = await admission.create(call.body)
+        commander.begin(run)
         reconciler.nudge(run.run_id)
         return run
 

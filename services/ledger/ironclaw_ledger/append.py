@@ -14,7 +14,7 @@ from msgspec import Struct
 from ironclaw_contracts import payloads as p
 from ironclaw_contracts.authority import check_authority
 from ironclaw_contracts.chain import EventBody, canonical_bytes, link
-from ironclaw_contracts.endpoints.ledger import Appended
+from ironclaw_contracts.endpoints.ledger import Appended, BatchAppended
 from ironclaw_contracts.enums import OrderPhase, Service
 from ironclaw_contracts.errors import BadRequest, EventConflict, Problem
 from ironclaw_contracts.events import Event, NewEvent, typed_payload
@@ -142,6 +142,16 @@ class State:
         ]
         trial.keep()
         return answers
+
+    def seen(self, request: Request, answers: list[Appended]) -> BatchAppended:
+        """Return the answers with the runs and orders that the request's events name, as they are now."""
+        run_ids = dict.fromkeys(parsed.event.run_id for parsed in request.events)
+        order_ids = dict.fromkeys(parsed.event.order_id for parsed in request.events)
+        return BatchAppended(
+            events=answers,
+            runs=[self.runs[run_id] for run_id in run_ids if run_id in self.runs],
+            orders=[self.orders[order_id] for order_id in order_ids if order_id in self.orders],
+        )
 
 
 class _Trial:

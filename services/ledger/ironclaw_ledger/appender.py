@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 import structlog
 from msgspec import Struct
 
-from ironclaw_contracts.endpoints.ledger import Appended
+from ironclaw_contracts.endpoints.ledger import Appended, BatchAppended
 from ironclaw_contracts.enums import Service
 from ironclaw_contracts.errors import Internal, Problem, Unavailable
 from ironclaw_contracts.events import Event, NewEvent
@@ -39,7 +39,7 @@ _GROUP_EVENTS_MAX = 2_000
 class _Waiting(Struct):
     request: Request
     new_ids: list[str]
-    answer: asyncio.Future[list[Appended]]
+    answer: asyncio.Future[tuple[list[Appended], State]]
 
 
 class Appender:
@@ -78,9 +78,21 @@ class Appender:
         same events with the same ids again settles it. Events that the caller gave no id cannot be told from
         new ones, so sending those again may append them twice.
         """
+        return (await self._decided(source, events, traceparent))[1]
+
+    async def append_and_see(
+        self, source: Service, events: list[NewEvent], traceparent: str | None = None
+    ) -> BatchAppended:
+        """Append like `append`; return the runs and orders that the events name, too, as they are then."""
+        request, answers, state = await self._decided(source, events, traceparent)
+        return state.seen(request, answers)
+
+    async def _decided(
+        self, source: Service, events: list[NewEvent], traceparent: str | None
+    ) -> tuple[Request, list[Appended], State]:
         parsed = tuple(parse(event, source) for event in events)
         request = Request(source=source, events=parsed, traceparent=traceparent)
-        answer: asyncio.Future[list[Appended]] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[tuple[list[Appended], State]] = asyncio.get_running_loop().create_future()
         try:
             new_ids = ["" if event.event_id else new_id() for event in events]
             self._queue.put_nowait(_Waiting(request, new_ids, answer))
@@ -88,7 +100,7 @@ class Appender:
             raise Unavailable("the ledger has more to append than it can hold; retry in a moment") from None
         started = time.perf_counter()
         try:
-            return await answer
+            return request, *await answer
         finally:
             APPEND_SECONDS.observe(time.perf_counter() - started)
 
@@ -119,13 +131,13 @@ class Appender:
 
     async def _append(self, group: list[_Waiting]) -> None:
         if any(takes_orders(waiting.request) for waiting in group):
-            outcomes, events = await self._decide(group, self._store.appending())
+            outcomes, state = await self._decide(group, self._store.appending())
         else:
             try:
-                outcomes, events = await self._decide(group, self._store.hoping())
+                outcomes, state = await self._decide(group, self._store.hoping())
             except Moved:
-                outcomes, events = await self._decide(group, self._store.appending())
-        if events:
+                outcomes, state = await self._decide(group, self._store.appending())
+        if events := [row.event for row in state.rows]:
             self._committed(events)
             GROUP_EVENTS.observe(len(events))
             for kind, count in Counter(event.type for event in events).items():
@@ -136,12 +148,12 @@ class Appender:
             if isinstance(outcome, Problem):
                 waiting.answer.set_exception(outcome)
             else:
-                waiting.answer.set_result(outcome)
+                waiting.answer.set_result((outcome, state))
 
     async def _decide(
         self, group: list[_Waiting], appending: AbstractAsyncContextManager[Transaction]
-    ) -> tuple[list[list[Appended] | Problem], list[Event]]:
-        """Return what becomes of each request, and the events that are appended. Raises `Moved`."""
+    ) -> tuple[list[list[Appended] | Problem], State]:
+        """Return what becomes of each request, and what all of them led to. Raises `Moved`."""
         event_ids = [p.event.event_id for w in group for p in w.request.events if p.event.event_id]
         order_ids = {order_id for w in group for order_id in orders_needed(w.request)}
         enqueued = {order_id for w in group for order_id in orders_enqueued(w.request)}
@@ -151,10 +163,9 @@ class Appender:
             state = await transaction.load(event_ids, order_ids, run_ids, enqueued, escalation_ids)
             now = datetime.now(UTC)
             outcomes = [_outcome(state, waiting, now) for waiting in group]
-            events = [row.event for row in state.rows]
-            if events:
-                await transaction.save(state, self._signer.due(events))
-        return outcomes, events
+            if state.rows:
+                await transaction.save(state, self._signer.due([row.event for row in state.rows]))
+        return outcomes, state
 
     def _refuse(self, group: list[_Waiting], error: Problem) -> None:
         for waiting in group:

@@ -32,9 +32,11 @@ def build_routes(ledger: Ledger) -> Routes:
         return (await ledger.appender.append(call.service(), [call.body], current_traceparent()))[0]
 
     @routes.serve(api.APPEND_BATCH)
-    async def append_batch(call: Call[api.Batch, Nothing]) -> api.BatchAppended:
-        events = await ledger.appender.append(call.service(), call.body.events, current_traceparent())
-        return api.BatchAppended(events=events)
+    async def append_batch(call: Call[api.Batch, api.BatchQuery]) -> api.BatchAppended:
+        given = (call.service(), call.body.events, current_traceparent())
+        if call.query.snapshots:
+            return await ledger.appender.append_and_see(*given)
+        return api.BatchAppended(await ledger.appender.append(*given))
 
     @routes.serve(api.LIST_EVENTS)
     async def list_events(call: Call[Nothing, api.EventsQuery]) -> api.EventPage:

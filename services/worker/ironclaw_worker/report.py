@@ -10,6 +10,7 @@ from msgspec import Struct
 from ironclaw_contracts.artifacts import AAR_FILE, Aar, Artifact, Order, WorktreeStateFile
 from ironclaw_contracts.events import EventType, NewEvent, new_event
 from ironclaw_contracts.ids import derived_event_id
+from ironclaw_contracts.jobs import JobMessage
 from ironclaw_contracts.payloads import AarWritten, ArtifactWritten, AttemptPayload, OrderCompleted
 from ironclaw_contracts.transcript import ToolCall, effort_of
 from ironclaw_worker.changes import ChangeSet
@@ -102,7 +103,7 @@ def state_file(
 def unit_event(
     kind: EventType,
     payload: AttemptPayload,
-    order: Order,
+    order: Order | JobMessage,
     unit_id: str,
     *,
     ordinal: int = 0,

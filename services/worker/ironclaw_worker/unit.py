@@ -15,7 +15,7 @@ from ironclaw_contracts.enums import Cause
 from ironclaw_contracts.errors import Conflict, Problem, Unavailable
 from ironclaw_contracts.events import EventType, NewEvent
 from ironclaw_contracts.jobs import JobMessage
-from ironclaw_contracts.payloads import OrderClaimed, OrderFailed, OrderStarted
+from ironclaw_contracts.payloads import AttemptPayload, OrderClaimed, OrderFailed, OrderStarted
 from ironclaw_contracts.snapshots import OrderSnapshot
 from ironclaw_worker.causes import cause_of
 from ironclaw_worker.delivery import deliver_text, deliver_tree
@@ -62,19 +62,18 @@ class Unit:
         A job whose attempt is not to be had (claimed, superseded, cancelled) is dropped. Raises `Unavailable`
         when the ledger is away before anything was claimed, so that the queue hands the job out again.
         """
-        snapshot = (await self._ledger.order(job.order_id)).order
-        order = snapshot.order
         unit_id = f"assault_{secrets.token_hex(4)}"
         try:
-            await self._claim(order, job.attempt, unit_id)
+            snapshot = await self._claim(job, unit_id)
         except Conflict as error:
             log.info("not claimed", order_id=job.order_id, attempt=job.attempt, reason=error.message)
             return
+        order = snapshot.order
         renewal = LeaseRenewal(attempt=job.attempt, unit_id=unit_id, lease_seconds=self._lease_seconds)
         try:
             with UNITS_BUSY.track_inprogress():
                 async with self._leases.held(job.order_id, renewal) as hold:
-                    with ATTEMPT_SECONDS.labels(self._executor_name(order)).time():
+                    with ATTEMPT_SECONDS.labels(self._executor_name(order.type)).time():
                         events = await self._work(snapshot, job, unit_id, hold)
                     await self._report(events)
         except Vanished:
@@ -86,22 +85,25 @@ class Unit:
             await self._report([self._event(EventType.ORDER_FAILED, lost, order, unit_id)], attempts_max=1)
             raise
 
-    async def _claim(self, order: Order, attempt: int, unit_id: str) -> None:
-        claimed = OrderClaimed(attempt=attempt, lease_seconds=self._lease_seconds)
-        started = OrderStarted(attempt=attempt, executor=self._executor_name(order))
-        await self._ledger.append_all(
+    async def _claim(self, job: JobMessage, unit_id: str) -> OrderSnapshot:
+        """Claim an attempt and return its order: the job says which, the ledger what."""
+        task_type = job.task_type or (await self._ledger.order(job.order_id)).order.order.type
+        claimed = OrderClaimed(attempt=job.attempt, lease_seconds=self._lease_seconds)
+        started = OrderStarted(attempt=job.attempt, executor=self._executor_name(task_type))
+        seen = await self._ledger.append_and_see(
             [
-                self._event(EventType.ORDER_CLAIMED, claimed, order, unit_id),
-                self._event(EventType.ORDER_STARTED, started, order, unit_id),
+                self._event(EventType.ORDER_CLAIMED, claimed, job, unit_id),
+                self._event(EventType.ORDER_STARTED, started, job, unit_id),
             ]
         )
+        return seen.orders[0]
 
-    def _writer_of(self, order: Order) -> Executor:
-        return self._writers.get(order.type, self._writer)
+    def _writer_of(self, task_type: str) -> Executor:
+        return self._writers.get(task_type, self._writer)
 
-    def _executor_name(self, order: Order) -> str:
-        changing = self._tree_executors.get(order.type)
-        return changing.name if changing is not None else self._writer_of(order).name
+    def _executor_name(self, task_type: str) -> str:
+        changing = self._tree_executors.get(task_type)
+        return changing.name if changing is not None else self._writer_of(task_type).name
 
     async def _work(
         self, snapshot: OrderSnapshot, job: JobMessage, unit_id: str, hold: Hold
@@ -113,7 +115,7 @@ class Unit:
         try:
             async with asyncio.timeout(seconds), self._workspace.opened(job, unit_id) as place:
                 delivered = await self._deliver(snapshot, job, unit_id, hold, place)
-            ATTEMPTS.labels(self._executor_name(order), "completed").inc()
+            ATTEMPTS.labels(self._executor_name(order.type), "completed").inc()
             return delivered
         except TimeoutError:
             cause, reason = Cause.TASK, f"the budget of {seconds} s is spent"
@@ -126,7 +128,7 @@ class Unit:
         except (ironclaw_git.GitError, OSError) as error:
             standing = place is not None and await asyncio.to_thread(place.path.is_dir)
             cause, reason = cause_of(error, worktree_stands=standing), f"{type(error).__name__}: {error}"
-        ATTEMPTS.labels(self._executor_name(order), cause).inc()
+        ATTEMPTS.labels(self._executor_name(order.type), cause).inc()
         log.warning(
             "attempt failed", order_id=order.order_id, attempt=job.attempt, cause=cause, reason=reason
         )
@@ -149,7 +151,7 @@ class Unit:
         done = (
             await deliver_tree(assignment, changing)
             if changing is not None
-            else await deliver_text(assignment, self._writer_of(order.order))
+            else await deliver_text(assignment, self._writer_of(order.order.type))
         )
         hold.progressed()
         await place.deliver(done.commit_sha)
@@ -179,9 +181,9 @@ class Unit:
             pause = min(pause * 2, _REPORT_PAUSE_SECONDS_MAX)
 
     def _event(
-        self, kind: EventType, payload: OrderClaimed | OrderStarted | OrderFailed, order: Order, unit_id: str
+        self, kind: EventType, payload: AttemptPayload, of: Order | JobMessage, unit_id: str
     ) -> NewEvent:
-        return unit_event(kind, payload, order, unit_id, garrison_id=self._garrison_id)
+        return unit_event(kind, payload, of, unit_id, garrison_id=self._garrison_id)
 
 
 def _lost_attempt(order: OrderSnapshot) -> int | None:

@@ -120,6 +120,22 @@ async def test_given_an_event_when_sent_twice_then_one_answer_and_another_body_i
     assert await http.code(Service.DUTY_OFFICER, **other, event_id="same") == (409, "EVENT_CONFLICT")
 
 
+async def test_given_a_batch_that_asks_for_snapshots_when_appended_or_repeated_then_they_come_as_they_stand(
+    http: Http,
+) -> None:
+    batch = {"events": [{**RUN, "event_id": "run"}, {**ORDER, "event_id": "order"}]}
+    status, plain = await http.call(Service.CO, "POST", "/events/batch", batch)
+    assert (status, plain["data"]["runs"], plain["data"]["orders"]) == (200, [], [])
+    cancelled = {"type": "ORDER_CANCELLED", "order_id": "o", "payload": {"reason": "x"}}
+    await http.append(Service.CO, **cancelled)
+    status, seen = await http.call(Service.CO, "POST", "/events/batch?snapshots=true", batch)
+    assert (status, [event["duplicate"] for event in seen["data"]["events"]]) == (200, [True, True])
+    _, view = await http.call(Service.CO, "GET", "/runs/r")
+    assert seen["data"]["runs"] == [view["data"]["run"]]
+    assert seen["data"]["orders"] == view["data"]["orders"]
+    assert view["data"]["orders"][0]["phase"] == "CANCELLED"
+
+
 async def test_given_each_way_to_be_refused_when_sent_then_its_status_and_code_come(http: Http) -> None:
     assert (await http.append(Service.CO, **RUN))[0] == 200
     assert (await http.append(Service.CO, **ORDER))[0] == 200

@@ -43,10 +43,18 @@ class Batch(Struct, frozen=True):
     events: Annotated[list[NewEvent], Meta(min_length=1, max_length=1_000)]
 
 
+class BatchQuery(Struct, frozen=True):
+    """`snapshots` asks for the runs and orders that the events name, as the append left them."""
+
+    snapshots: bool = False
+
+
 class BatchAppended(Struct, frozen=True):
-    """One answer an event, in order."""
+    """One answer an event, in order; `runs` and `orders` where snapshots were asked for."""
 
     events: list[Appended]
+    runs: list[RunSnapshot] = []
+    orders: list[OrderSnapshot] = []
 
 
 class EventsQuery(Struct, frozen=True):
@@ -193,7 +201,7 @@ APPEND_BATCH = Endpoint(
     path="/events/batch",
     summary="Append many events, all or none.",
     body=Batch,
-    query=Nothing,
+    query=BatchQuery,
     answer=BatchAppended,
     body_bytes_max=16 * MIB,
 )
