@@ -38,7 +38,7 @@ down: $(STAMP) ## Stop a running fleet
 	@$(BIN)/ironclaw down
 
 test: $(STAMP) ## Run all tests on real PostgreSQL, Valkey and git: JOBS=3 on more cores
-	@$(BIN)/python -m pytest -rs -n $(JOBS) --dist loadfile
+	@$(BIN)/python -m pytest -rs -n $(JOBS) --no-loadscope-reorder
 
 browser: $(STAMP) ## See that the browser tests have a Chromium
 	@$(BIN)/python tests/browser/provide.py

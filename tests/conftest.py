@@ -24,6 +24,7 @@ from tests.support.databases import new_database
 from tests.support.fleet import FleetUnderTest
 
 ROOT = Path(__file__).resolve().parent.parent
+FOLDERS_WITH_A_FLEET = {"tests/e2e/merging", "tests/e2e/watchdogs", "tests/integration/learning"}
 POSTGRES_IMAGE, VALKEY_IMAGE = "postgres:17-trixie", "valkey/valkey:8-trixie"
 
 
@@ -48,6 +49,20 @@ def pytest_report_header() -> str:
         image if has_image(image) else f"embedded (no {image})" for image in (POSTGRES_IMAGE, VALKEY_IMAGE)
     ]
     return f"servers: {', '.join(found)}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Have one process of several run what shares a fleet: a module, or a folder with a fleet of its own."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFleet(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            folder = module.rpartition("/")[0]
+            return folder if folder in FOLDERS_WITH_A_FLEET else module
+
+    return ByFleet(config, log)
 
 
 def _run(spec: ProcessSpec) -> "subprocess.Popen[bytes]":
