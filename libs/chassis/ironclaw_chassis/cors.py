@@ -1,5 +1,6 @@
 """Any origin may read what is under /api/; nothing else is offered to browsers."""
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 _PREFIX = "/api/"
@@ -16,7 +17,7 @@ def open_to_browsers(app: ASGIApp) -> ASGIApp:
     """Wrap an application so that its /api/ answers every origin, preflights too."""
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(_PREFIX):
+        if scope["type"] != ScopeType.HTTP or not scope["path"].startswith(_PREFIX):
             await app(scope, receive, send)
             return
         if scope["method"] == "OPTIONS":

@@ -1,5 +1,6 @@
 """A bound on the calls under way: one too many is answered at once, in the form that its caller reads."""
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 _RETRY_SECONDS = b"1"
@@ -15,7 +16,7 @@ def bounded(app: ASGIApp, *, calls_max: int, answer: bytes) -> ASGIApp:
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         nonlocal under_way
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await app(scope, receive, send)
             return
         if under_way >= calls_max:

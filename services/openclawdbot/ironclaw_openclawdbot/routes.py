@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import msgspec
+from litestar.enums import ScopeType
 from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, Receive, Scope, Send
 
@@ -27,7 +28,7 @@ def exact_paths(app: ASGIApp) -> ASGIApp:
     """
 
     async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == ScopeType.HTTP:
             path = scope["path"]
             if path.startswith(_EXACT) and (path.endswith("/") or "//" in path):
                 body = msgspec.json.encode(failure(NotFound.code, f"there is no {path}"))
