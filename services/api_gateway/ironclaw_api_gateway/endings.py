@@ -5,13 +5,16 @@ import contextlib
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import msgspec
 import structlog
 
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.enums import RunStatus
 from ironclaw_contracts.errors import Unavailable
-from ironclaw_contracts.events import EventType
+from ironclaw_contracts.events import Event, EventType, typed_payload
+from ironclaw_contracts.payloads import RunCompleted, RunEnded
 from ironclaw_contracts.snapshots import RunSnapshot
+from ironclaw_contracts.transitions import RUN_TRANSITIONS
 
 log = structlog.get_logger()
 
@@ -21,6 +24,14 @@ _LOOK_SECONDS = 3.0
 _LOOK_ANSWER_SECONDS = 5.0
 
 
+class Hint(asyncio.Event):
+    """Set when a run may have ended; `ending` is the event by which it has, where that is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ending: Event | None = None
+
+
 class Endings:
     """Tells waiters when their run has ended."""
 
@@ -28,16 +39,16 @@ class Endings:
         self._ledger = ledger
         self._waiting_max = waiting_max
         self._waiting = 0
-        self._hints: dict[str, set[asyncio.Event]] = {}
+        self._hints: dict[str, set[Hint]] = {}
 
     async def follow(self) -> None:
         """Follow the endings of all runs; one pass of a loop that the lifespan repeats."""
         async for event in self._ledger.follow(ENDINGS, connected=self._hint_all):
-            self._hint(event.run_id or "")
+            self._hint(event.run_id or "", event)
 
     @contextmanager
-    def hinted(self, run_id: str) -> Generator[asyncio.Event]:
-        """Give out an event that is set when the run may have ended, while the context is open.
+    def hinted(self, run_id: str) -> Generator[Hint]:
+        """Give out a hint that is set when the run may have ended, while the context is open.
 
         Opened before the run is made, so that no ending passes by. Raises `Unavailable` when too many wait.
         """
@@ -46,7 +57,7 @@ class Endings:
                 f"{self._waiting_max} chats wait for their reply already; ask with mode 'async'",
                 retry_after_seconds=5,
             )
-        hint = asyncio.Event()
+        hint = Hint()
         self._waiting += 1
         self._hints.setdefault(run_id, set()).add(hint)
         try:
@@ -57,8 +68,10 @@ class Endings:
             if not self._hints[run_id]:
                 del self._hints[run_id]
 
-    async def wait(self, run: RunSnapshot, hint: asyncio.Event, deadline: float) -> RunSnapshot:
+    async def wait(self, run: RunSnapshot, hint: Hint, deadline: float) -> RunSnapshot:
         """Return the run once it has ended, or as last seen when the loop's clock reaches the deadline.
+
+        Where the stream told the ending, only what an ending says is newer than the run that was given.
 
         While the ledger is away it goes on waiting: the run exists, and an error would hide its id.
         """
@@ -68,7 +81,7 @@ class Endings:
                 async with asyncio.timeout(min(left, _LOOK_SECONDS)):
                     await hint.wait()
             hint.clear()
-            run = await self._look(run)
+            run = _ended(run, hint.ending) if hint.ending is not None else await self._look(run)
         return run
 
     async def _look(self, run: RunSnapshot) -> RunSnapshot:
@@ -79,11 +92,24 @@ class Endings:
             log.warning("run not seen", run_id=run.run_id, reason=str(error) or "no answer in time")
             return run
 
-    def _hint(self, run_id: str) -> None:
+    def _hint(self, run_id: str, ending: Event | None = None) -> None:
         for hint in self._hints.get(run_id, ()):
+            hint.ending = ending
             hint.set()
 
     def _hint_all(self) -> None:
         """Have every waiter look: an ending may have passed before the stream stood."""
         for run_id in self._hints:
             self._hint(run_id)
+
+
+def _ended(run: RunSnapshot, ending: Event) -> RunSnapshot:
+    """Return a run with the status, and the reply or the reason, that its ending gives it."""
+    ended = msgspec.structs.replace(run, status=RUN_TRANSITIONS[ending.type] or run.status)
+    match typed_payload(ending.type, ending.payload):
+        case RunCompleted(reply=reply, artifacts=artifacts):
+            return msgspec.structs.replace(ended, reply=reply, artifacts=artifacts)
+        case RunEnded(reason=reason):
+            return msgspec.structs.replace(ended, reason=reason)
+        case _:
+            return ended
