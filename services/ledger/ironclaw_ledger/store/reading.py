@@ -328,7 +328,11 @@ class Store:
 
     async def take_lead(self, lead: Lead, now: datetime) -> Lead:
         """Take or keep a lead that is free, run out, or the holder's own; return whose it is now."""
-        row = await self._fetchrow(TAKE_LEAD, lead.lead_id, lead.service, lead.holder, lead.expires_at, now)
+        row = None
+        while row is None:  # whoever took it at the same moment is seen at the next look
+            row = await self._fetchrow(
+                TAKE_LEAD, lead.lead_id, lead.service, lead.holder, lead.expires_at, now
+            )
         return lead_of(row)
 
     async def release_lead(self, lead_id: str, service: str, holder: str) -> bool:
