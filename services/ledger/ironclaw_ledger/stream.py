@@ -95,9 +95,14 @@ class Stream:
             yield _STANDS
             while True:
                 beat = self._beat
+                if types is None and run_id is None and self._is_far(after):
+                    async with contextlib.aclosing(self._pages(after)) as pages:
+                        async for page in pages:
+                            after += _FRAMES_PAGE
+                            yield page
                 events, after_next = await self._next(after, types, run_id)
                 for event in events:
-                    yield as_stream_event(event) if isinstance(event, Event) else event
+                    yield as_stream_event(event)
                 if after_next > after:
                     after = after_next
                     continue
@@ -106,14 +111,37 @@ class Stream:
             self._open -= 1
             STREAMS_OPEN.dec()
 
+    def _is_far(self, after: int) -> bool:
+        """Say whether a cursor is a whole page behind, and behind what is held here."""
+        return self._head - after >= _FRAMES_PAGE and not self._is_held(after)
+
+    def _is_held(self, after: int) -> bool:
+        return bool(self._recent) and self._recent[0].seq <= after + 1 <= self.seq_max
+
+    async def _pages(self, after: int) -> AsyncGenerator[Frames]:
+        """Yield the whole pages after a cursor that is far behind; the next is read while one is sent."""
+        reading = asyncio.ensure_future(self._store.frames(after, _FRAMES_PAGE))
+        try:
+            while True:
+                page = await reading
+                after += _FRAMES_PAGE
+                is_far = self._is_far(after)
+                if is_far:
+                    reading = asyncio.ensure_future(self._store.frames(after, _FRAMES_PAGE))
+                yield Frames(page)
+                if not is_far:
+                    return
+        finally:
+            reading.cancel()
+
     async def _next(
         self, after: int, types: list[str] | None, run_id: str | None
-    ) -> tuple[Sequence[Event | Frames], int]:
+    ) -> tuple[Sequence[Event], int]:
         """Return the next events that match, and the cursor after all that was looked at."""
         head = self._head
         if head <= after:
             return [], after
-        if self._recent and self._recent[0].seq <= after + 1 <= self.seq_max:
+        if self._is_held(after):
             seq_max = self.seq_max
             fresh = [
                 event
@@ -121,8 +149,6 @@ class Stream:
                 if (types is None or event.type in types) and run_id in (None, event.run_id)
             ]
             return fresh, seq_max
-        if types is None and run_id is None and head - after >= _FRAMES_PAGE:
-            return [Frames(await self._store.frames(after, _FRAMES_PAGE))], after + _FRAMES_PAGE
         query = EventsQuery(after=after, limit=_PAGE, run_id=run_id)
         events = await self._store.events(query, types)
         # Fewer than a page: everything up to the head that was known before it has been looked at.

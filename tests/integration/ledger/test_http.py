@@ -226,6 +226,22 @@ async def test_given_a_new_stream_when_it_stands_then_it_begins_at_the_head_and_
         assert (await received(lines))["data"]["order_id"] == "o"
 
 
+async def test_given_a_reader_pages_behind_when_it_follows_then_each_event_comes_once_in_order_and_then_the_new(
+    database_url: str, keys_folder: Path
+) -> None:
+    count = 5_300
+    async with serving(database_url, keys_folder) as http:
+        for first in range(0, count, 1_000):
+            batch = {"events": [TICK] * min(1_000, count - first)}
+            assert (await http.call(Service.DUTY_OFFICER, "POST", "/events/batch", batch))[0] == 200
+    async with serving(database_url, keys_folder) as http, http.stream("after=100") as lines:
+        seen = [await received(lines) for _ in range(count - 100)]
+        assert [int(event["id"]) for event in seen] == list(range(101, count + 1))
+        assert all(event["data"]["seq"] == int(event["id"]) for event in seen)
+        await http.append(Service.DUTY_OFFICER, **TICK)
+        assert (await received(lines))["data"]["seq"] == count + 1
+
+
 async def test_given_too_many_streams_when_one_more_is_asked_for_then_503_until_one_ends(http: Http) -> None:
     async with http.stream(), http.stream():
         status, envelope = await http.call(Service.CO, "GET", "/events/stream")
