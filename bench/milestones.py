@@ -20,7 +20,7 @@ from ironclaw_contracts.milestones import INGEST_PATH
 from ironclaw_contracts.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 
 CONNECTIONS = 16
-_PER_SECOND_MAX = 6_000
+_PER_SECOND_MAX = 10_000
 
 
 def delivery(path: str) -> bytes:

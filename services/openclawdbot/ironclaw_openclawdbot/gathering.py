@@ -1,7 +1,7 @@
 """Group commit: deliveries that come in while a statement is under way share the next one."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
@@ -15,54 +15,42 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 _GROUP_MAX = 256
-_QUEUE_MAX = 2_048
-_LANES = 2
-"""Groups under way at once: while one waits for the database, the items of the next are read and checked."""
+_QUEUE_MAX = 4_096
 
 
 class Gathering(Generic[Item, Result]):
-    """Calls `store` with what has gathered, and gives each caller its own result.
+    """Calls `store` with what has gathered, and gives each caller its own result."""
 
-    Items with one `key` are stored in the order in which they came, and never in two groups at once.
-    """
-
-    def __init__(
-        self, store: Callable[[list[Item]], Awaitable[list[Result]]], key: Callable[[Item], Hashable]
-    ) -> None:
+    def __init__(self, store: Callable[[list[Item]], Awaitable[list[Result]]]) -> None:
         self._store = store
-        self._key = key
-        self._queues: list[asyncio.Queue[tuple[Item, asyncio.Future[Result]]]] = [
-            asyncio.Queue(_QUEUE_MAX) for _ in range(_LANES)
-        ]
+        self._queue: asyncio.Queue[tuple[Item, asyncio.Future[Result]]] = asyncio.Queue(_QUEUE_MAX)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Store for as long as the context is open."""
-        tasks = [asyncio.create_task(self._run(queue), name="gathering") for queue in self._queues]
+        task = asyncio.create_task(self._run(), name="gathering")
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            for queue in self._queues:
-                while not queue.empty():
-                    queue.get_nowait()[1].set_exception(Unavailable("the service is stopping"))
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            while not self._queue.empty():
+                self._queue.get_nowait()[1].set_exception(Unavailable("the service is stopping"))
 
     async def put(self, item: Item) -> Result:
         """Return the result once the item is durable. Raises `Unavailable`."""
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         try:
-            self._queues[hash(self._key(item)) % _LANES].put_nowait((item, result))
+            self._queue.put_nowait((item, result))
         except asyncio.QueueFull:
             raise Unavailable("more comes in than can be stored", retry_after_seconds=2) from None
         return await result
 
-    async def _run(self, queue: asyncio.Queue[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _run(self) -> None:
         while True:
-            group = [await queue.get()]
-            while len(group) < _GROUP_MAX and not queue.empty():
-                group.append(queue.get_nowait())
+            group = [await self._queue.get()]
+            while len(group) < _GROUP_MAX and not self._queue.empty():
+                group.append(self._queue.get_nowait())
             try:
                 results = await self._store([item for item, _ in group])
                 settled = list(zip(group, results, strict=True))

@@ -42,9 +42,7 @@ class Parts:
         self._validator: Validator | None = None
         self._proof: ProofShowing | None = None
         self._watch: NodeWatch | None = None
-        self.milestones = Gathering[tuple[str, Milestone], tuple[bool, str]](
-            self._accept, key=lambda item: item[0]
-        )
+        self.milestones = Gathering[tuple[str, Milestone], tuple[bool, str]](self._accept)
 
     @property
     def store(self) -> Store:

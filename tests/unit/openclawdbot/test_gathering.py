@@ -19,38 +19,11 @@ async def test_given_items_put_at_once_when_stored_then_they_share_statements_an
         await asyncio.sleep(0.01)
         return [item * 2 for item in items]
 
-    gathering = Gathering[int, int](store, key=lambda item: item)
+    gathering = Gathering[int, int](store)
     async with gathering.running():
         found = await asyncio.gather(*(gathering.put(number) for number in range(50)))
     assert found == [number * 2 for number in range(50)]
-    assert len(groups) <= 4
-
-
-async def test_given_items_of_one_key_when_put_while_another_is_stored_then_they_wait_and_keep_their_order() -> (
-    None
-):
-    may_end = asyncio.Event()
-    under_way: list[list[tuple[int, int]]] = []
-    stored: list[tuple[int, int]] = []
-
-    async def store(items: list[tuple[int, int]]) -> list[int]:
-        under_way.append(items)
-        await may_end.wait()
-        stored.extend(items)
-        return [number for _, number in items]
-
-    gathering = Gathering[tuple[int, int], int](store, key=lambda item: item[0])
-    async with gathering.running(), asyncio.timeout(5):
-        waiting = [asyncio.ensure_future(gathering.put((0, 0)))]
-        while not under_way:
-            await asyncio.sleep(0)
-        waiting += [asyncio.ensure_future(gathering.put(item)) for item in ((0, 1), (1, 0), (0, 2))]
-        while len(under_way) < 2:
-            await asyncio.sleep(0)
-        assert under_way == [[(0, 0)], [(1, 0)]]
-        may_end.set()
-        assert await asyncio.gather(*waiting) == [0, 1, 0, 2]
-    assert [item for item in stored if item[0] == 0] == [(0, 0), (0, 1), (0, 2)]
+    assert len(groups) <= 2
 
 
 @pytest.mark.parametrize("fault", [Unavailable("away"), ValueError("a defect"), KeyError("another")])
@@ -62,7 +35,7 @@ async def test_given_a_group_that_fails_when_the_next_comes_then_it_is_stored_al
             raise fault
         return items
 
-    gathering = Gathering[int, int](store, key=lambda item: item)
+    gathering = Gathering[int, int](store)
     async with gathering.running(), asyncio.timeout(5):
         with pytest.raises(Unavailable):
             await gathering.put(0)
@@ -73,7 +46,7 @@ async def test_given_a_store_that_answers_too_few_when_put_then_nobody_waits_for
     async def store(items: list[int]) -> list[int]:
         return items[1:]
 
-    gathering = Gathering[int, int](store, key=lambda item: item)
+    gathering = Gathering[int, int](store)
     async with gathering.running(), asyncio.timeout(5):
         with pytest.raises(Unavailable):
             await gathering.put(1)
@@ -87,7 +60,7 @@ async def test_given_a_service_that_stops_when_something_is_under_way_then_its_c
         await asyncio.sleep(60)
         return items
 
-    gathering = Gathering[int, int](store, key=lambda item: item)
+    gathering = Gathering[int, int](store)
     async with asyncio.timeout(5):
         async with gathering.running():
             waiting = [asyncio.ensure_future(gathering.put(number)) for number in range(3)]

@@ -26,13 +26,14 @@ from ironclaw_contracts.snapshots import (
 )
 from ironclaw_ledger.store.figures import SELECT_FIGURES, Figures, figures_of
 from ironclaw_ledger.store.rows import (
-    SELECT_FRAMES,
     SELECT_MAINLINES,
+    SELECT_PAGE,
     TAKE_LEAD,
     decode_escalation,
     decode_order,
     decode_run,
     event_of,
+    frames_of,
     lead_of,
     lease_of,
     mainline_of,
@@ -180,7 +181,7 @@ class Store:
 
     async def frames(self, after: int, count: int) -> bytes:
         """Return the next events after a seq as server-sent events; they must be there."""
-        return (await self._fetchrow(SELECT_FRAMES, after, count))["frames"]
+        return frames_of(await self._fetch(SELECT_PAGE, after, count), after)
 
     async def event_chunks(self, until: int = 2**63 - 1) -> AsyncIterator[list[Any]]:
         """Yield the rows up to a seq in order: body, hash, and the columns that index them."""

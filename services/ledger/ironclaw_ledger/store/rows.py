@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from ironclaw_contracts.chain import GENESIS_HASH
 from ironclaw_contracts.endpoints.ledger_proof import Mainline
 from ironclaw_contracts.events import Event
 from ironclaw_contracts.snapshots import Escalation, Lead, Lease, OrderSnapshot, OrderView, RunSnapshot
@@ -13,18 +14,8 @@ decode_run = msgspec.json.Decoder(RunSnapshot).decode
 decode_order = msgspec.json.Decoder(OrderSnapshot).decode
 decode_escalation = msgspec.json.Decoder(Escalation).decode
 
-# Server-sent events, written by the database: whoever catches up with millions of events would otherwise wait
-# for each to be parsed and printed here. Seq has no gaps, so that the row before has the hash before.
-SELECT_FRAMES = """
-select convert_to(string_agg(
-           concat('id: ', seq, E'\\r\\nevent: ', type, E'\\r\\ndata: ', left(body, -1), ',"prev_hash":"',
-                  coalesce(prev_hash, repeat('0', 64)), '","hash":"', hash, E'"}\\r\\n\\r\\n'),
-           '' order by seq), 'UTF8') as frames
-from (
-    select seq, type, body, hash, lag(hash) over (order by seq) as prev_hash
-    from events where seq between $1 and $1 + $2
-) page where seq > $1
-"""
+# Seq has no gaps, so that the row before the first has the hash before.
+SELECT_PAGE = "select seq, type, body, hash from events where seq between $1 and $1 + $2 order by seq"
 
 # Merges speak first: a worktree that was begun before a merge may be told of after it.
 SELECT_MAINLINES = """
@@ -81,3 +72,19 @@ def mainline_of(row: Any) -> Mainline:
 def event_of(row: Any) -> Event:
     """Return a row of events, with the hash of the one before."""
     return event_from_body(row["body"], row["prev_hash"], row["hash"])
+
+
+def frames_of(rows: list[Any], after: int) -> bytes:
+    """Return rows after a seq as server-sent events; the row at that seq, if there is one, comes with them.
+
+    What is stored is put together as it is: whoever catches up with millions of events would otherwise wait
+    for each to be parsed and printed.
+    """
+    frames: list[str] = []
+    before = GENESIS_HASH
+    for seq, kind, body, digest in rows:
+        if seq > after:
+            event = f'{body[:-1]},"prev_hash":"{before}","hash":"{digest}"}}'
+            frames.append(f"id: {seq}\r\nevent: {kind}\r\ndata: {event}\r\n\r\n")
+        before = digest
+    return "".join(frames).encode()

@@ -50,9 +50,7 @@ class Validator:
         self._key = key
         self._store = store
         self._beat_store = BeatStore(store.pool)
-        self._beats = Gathering[Beat, Receipt | Problem](
-            self._judge_beats, key=lambda beat: beat.message.node_id
-        )
+        self._beats = Gathering[Beat, Receipt | Problem](self._judge_beats)
         self.validator_id = validator_id_of(key.public_key().public_bytes_raw())
 
     @asynccontextmanager
