@@ -1,5 +1,6 @@
 """Parse and bound messages: I-JSON (RFC 7493), then the documented envelopes; each fault names its field."""
 
+import hashlib
 import json
 import math
 import uuid
@@ -11,7 +12,7 @@ from msgspec import Struct, field
 
 from ironclaw_contracts.canonical import NotJson, jcs
 from ironclaw_contracts.instants import parse_instant
-from ironclaw_contracts.poi.signatures import Signature, intent_hash
+from ironclaw_contracts.poi.signatures import Signature
 
 NodeRole = Literal["Planner", "Worker", "Judge", "CFO"]
 ROLES: tuple[NodeRole, ...] = get_args(NodeRole)
@@ -41,10 +42,11 @@ class McpRequest(Struct, frozen=True):
 
 
 class Announcement(Struct, frozen=True):
-    """An intent as it was announced: `intent` as it was signed, `raw` the whole message."""
+    """An intent as it was announced: `intent` as it was signed (`canonical`), `raw` the whole message."""
 
     request: McpRequest
     intent: Object
+    canonical: bytes
     signature: Signature
     seq_no: int
     timestamp: datetime
@@ -70,7 +72,7 @@ class Announcement(Struct, frozen=True):
     @property
     def hash(self) -> str:
         """SHA-256 of the canonical intent."""
-        return intent_hash(self.intent)
+        return hashlib.sha256(self.canonical).hexdigest()
 
     @property
     def envelope(self) -> Object:
@@ -160,7 +162,8 @@ def read_announcement(message: Object) -> Announcement:
         raise BadMessage("intent.previous_intent_hash: not 64 lower-case hex digits")
     if not isinstance(intent.get("parameters"), dict):
         raise BadMessage("intent.parameters: send an object")
-    if len(_canonical(intent, "intent")) > INTENT_BYTES_MAX:
+    canonical = _canonical(intent, "intent")
+    if len(canonical) > INTENT_BYTES_MAX:
         raise BadMessage(f"intent: its canonical form is larger than {INTENT_BYTES_MAX} bytes")
     envelope_signature = (
         _signature(message, "envelope_signature") if "envelope_signature" in message else None
@@ -168,6 +171,7 @@ def read_announcement(message: Object) -> Announcement:
     return Announcement(
         request=_request(message),
         intent=intent,
+        canonical=canonical,
         signature=_signature(message, "intent_signature"),
         seq_no=_integer(message, "seq_no", "message", least=0),
         timestamp=_instant(message, "timestamp", "message"),

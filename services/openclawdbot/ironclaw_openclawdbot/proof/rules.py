@@ -11,7 +11,6 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from ironclaw_contracts.canonical import jcs
 from ironclaw_contracts.poi.messages import Announcement, Heartbeat
 from ironclaw_contracts.poi.receipts import AckStatus
 from ironclaw_contracts.poi.signatures import Signature, fault_of, fault_over
@@ -65,7 +64,7 @@ def judge_announcement(
     message: Announcement, node: Node | None, stored: list[Version], now: datetime
 ) -> Verdict:
     """Judge an announced intent."""
-    fault = _fault_of_sender(message.signature, jcs(message.intent), message.timestamp, node)
+    fault = _fault_of_sender(message.signature, message.canonical, message.timestamp, node)
     if node is None or fault is not None:
         return _rejected(fault or "the node is not registered")
     if message.request.caller.role != "Planner" or node.role != "Planner":

@@ -75,7 +75,7 @@ class Validator:
                 return await _stored(transaction, ack_id, message)
             verdict = await _checked_request(transaction, message, verdict, now)
             refused = _digest(message.raw) if verdict.status == "rejected" else ""
-            ack_id = ack_id_of(self.validator_id, message.intent, refused=refused)
+            ack_id = ack_id_for(self.validator_id, message.hash, refused=refused)
             made = self._receipt(message, ack_id, message.intent_id, message.node_id, verdict, now)
             if verdict.status != "rejected":
                 version = Version(message.version, message.hash, verdict.status, message.node_id)
