@@ -11,7 +11,8 @@ from ironclaw_contracts.errors import BadRequest
 
 T = TypeVar("T")
 _MAX_SAFE_DEPTH = 64
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_NO_MARKS = bytes(set(range(256)) - set(b'[]{}"'))
+_ONE_KIND = bytes.maketrans(b"[]", b"{}")
 
 
 def refuse_nul(value: object, path: str = "$", depth: int = 0) -> None:
@@ -34,19 +35,23 @@ def refuse_nul(value: object, path: str = "$", depth: int = 0) -> None:
 
 
 def _depth(body: bytes) -> int:
-    """Return how deep a valid JSON text is nested, or a bound of that when it is small.
+    """Return how deep a valid JSON text is nested, or a bound of that when it is small or beyond the maximum.
 
-    Only what stands between strings counts: the text is cut at the quotes, once escaped ones are out of it.
+    Only what stands between strings counts. Escaped quotes are taken out, and all that is neither bracket nor
+    quote; then two quotes next to each other are an empty string, or have no bracket between two strings.
+    Taking out the innermost pairs of brackets makes what is left one level less deep.
     """
     brackets = body.count(b"[") + body.count(b"{")
     if brackets <= _MAX_SAFE_DEPTH:
         return brackets
-    between = b"".join(body.replace(rb"\\", b"").replace(rb"\"", b"").split(b'"')[::2])
-    depth = deepest = 0
-    for bracket in between.translate(None, _NO_BRACKETS):
-        depth += 1 if bracket in b"[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+    unescaped = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    marks = unescaped.translate(_ONE_KIND, _NO_MARKS).replace(b'""', b"")
+    left = b"".join(marks.split(b'"')[::2])
+    depth = 0
+    while left and depth <= _MAX_SAFE_DEPTH:
+        left = left.replace(b"{}", b"")
+        depth += 1
+    return depth
 
 
 def decode_body(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
