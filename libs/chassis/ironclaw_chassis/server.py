@@ -12,6 +12,7 @@ from litestar.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import ServerState
 
+from ironclaw_chassis.corking import CorkedProtocol
 from ironclaw_chassis.eventloop import loop_name
 
 _DRAIN_SECONDS = 2  # an open event stream would otherwise hold the shutdown for ever
@@ -69,7 +70,7 @@ def run_server(app: ASGIApp, host: str, port: int) -> None:
         host=host,
         port=port,
         loop=loop_name(),
-        http="httptools",
+        http=CorkedProtocol,
         ws="none",
         lifespan="on",
         access_log=False,
