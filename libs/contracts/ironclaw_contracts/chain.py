@@ -18,20 +18,24 @@ GENESIS_HASH = "0" * 64
 
 
 class EventBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is hashed of an event: everything but the two hashes. `traceparent` is absent when it has none."""
+    """What is hashed of an event: everything but the two hashes. `traceparent` is absent when it has none.
 
-    seq: int
+    The fields stand in the order of their names, which is the canonical one. `payload` is what `canonical`
+    printed.
+    """
+
     event_id: str
+    garrison_id: str
+    order_id: str | None
+    payload: msgspec.Raw
+    run_id: str | None
+    seq: int
+    source: str
+    theater_id: str | None
+    traceparent: str | None = None
     ts: datetime
     type: str
-    garrison_id: str
-    theater_id: str | None
-    run_id: str | None
-    order_id: str | None
     unit_id: str | None
-    source: str
-    payload: dict[str, Any]
-    traceparent: str | None = None
 
 
 class ExportedEvent(Struct, frozen=True, tag="event", tag_field="kind"):
@@ -52,13 +56,19 @@ class Checkpoint(Struct, frozen=True, tag="checkpoint", tag_field="kind"):
 
 ExportLine = ExportedEvent | Checkpoint
 
-_encoder = msgspec.json.Encoder(order="sorted")
 _decode_body = msgspec.json.Decoder(EventBody).decode
+_encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+
+
+def canonical(payload: dict[str, Any]) -> msgspec.Raw:
+    """Return a payload as it stands in canonical bytes: sorted keys, no white space, UTF-8."""
+    return msgspec.Raw(_encode_sorted(payload))
 
 
 def canonical_bytes(body: EventBody) -> bytes:
     """Return the one encoding of an event that is stored and hashed: sorted keys, no white space, UTF-8."""
-    return _encoder.encode(body)
+    return _encode(body)
 
 
 def link(prev_hash: str, body: bytes) -> str:

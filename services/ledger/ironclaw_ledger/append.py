@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from ironclaw_contracts import payloads as p
 from ironclaw_contracts.authority import check_authority
-from ironclaw_contracts.chain import EventBody, canonical_bytes, link
+from ironclaw_contracts.chain import EventBody, canonical, canonical_bytes, link
 from ironclaw_contracts.endpoints.ledger import Appended, BatchAppended
 from ironclaw_contracts.enums import OrderPhase, Service
 from ironclaw_contracts.errors import BadRequest, EventConflict, Problem
@@ -25,14 +25,15 @@ from ironclaw_ledger import escalations, fold, guards
 
 _HOLDING = frozenset({OrderPhase.CLAIMED, OrderPhase.RUNNING})
 _CLOCK_SKEW = timedelta(seconds=300)
-_encode_sorted = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder().encode
 
 
 class Parsed(Struct, frozen=True):
-    """An event with its typed payload and the fingerprint that tells a retry from another event."""
+    """An event, its payload typed and printed, and the fingerprint that tells a retry from another event."""
 
     event: NewEvent
     payload: p.Payload
+    printed: msgspec.Raw
     fingerprint: bytes
 
 
@@ -58,6 +59,7 @@ def parse(event: NewEvent, source: Service) -> Parsed:
     payload = typed_payload(event.type, event.payload)
     if event.type in ORDER_TRANSITIONS and event.order_id is None:
         raise BadRequest(f"{event.type} needs order_id")
+    printed = canonical(event.payload)
     fields = (
         event.type,
         event.garrison_id,
@@ -66,10 +68,10 @@ def parse(event: NewEvent, source: Service) -> Parsed:
         event.order_id,
         event.unit_id,
         source,
-        event.payload,
+        printed,
     )
-    digest = hashlib.sha256(_encode_sorted(fields)).digest()
-    return Parsed(event=event, payload=payload, fingerprint=digest)
+    digest = hashlib.sha256(_encode(fields)).digest()
+    return Parsed(event=event, payload=payload, printed=printed, fingerprint=digest)
 
 
 def orders_needed(request: Request) -> set[str]:
@@ -135,9 +137,9 @@ class State:
 
     def apply(self, request: Request, new_ids: list[str], now: datetime) -> list[Appended]:
         """Accept a request, or raise its `Problem` and change nothing. `new_ids` serves events without id."""
-        trial = _Trial(self)
+        trial = _Trial(self, request, now)
         answers = [
-            trial.append(parsed, parsed.event.event_id or new_id, request, now)
+            trial.append(parsed, parsed.event.event_id or new_id)
             for parsed, new_id in zip(request.events, new_ids, strict=True)
         ]
         trial.keep()
@@ -157,8 +159,9 @@ class State:
 class _Trial:
     """The changes of one request, kept only when all of its events pass."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, request: Request, now: datetime) -> None:
         self._state = state
+        self._source, self._traceparent, self._now = request.source, request.traceparent, now
         self._seq, self._head = state.seq, state.head
         self._rows: list[Row] = []
         self._runs: dict[str, RunSnapshot] = {}
@@ -167,25 +170,22 @@ class _Trial:
         self._escalations: dict[str, Escalation] = {}
         self._known: dict[str, tuple[bytes, Appended]] = {}
 
-    def append(self, parsed: Parsed, event_id: str, request: Request, now: datetime) -> Appended:
-        source = request.source
+    def append(self, parsed: Parsed, event_id: str) -> Appended:
         known = self._known.get(event_id) or self._state.known.get(event_id)
         if known is not None:
             if known[0] != parsed.fingerprint:
                 raise EventConflict(f"event {event_id} is known with another body")
             return msgspec.structs.replace(known[1], duplicate=True)
-        guards.check_lead(parsed.event, source, self._state.lead, now)
-        event = self._placed(parsed.event, event_id, request, now)
-        if event.type is E.RUN_CREATED or event.type in RUN_TRANSITIONS:
-            event = self._run_event(event, parsed)
-        elif event.type is E.ORDER_CREATED or event.type in ORDER_TRANSITIONS:
-            event = self._order_event(event, parsed, source, now)
-        elif event.type in {E.ESCALATION_RAISED, E.ESCALATION_ACKED}:
-            self._escalation_event(event, parsed.payload)
-        body = canonical_bytes(_body(event))
-        event = msgspec.structs.replace(event, prev_hash=self._head, hash=link(self._head, body))
-        self._rows.append(Row(event=event, fingerprint=parsed.fingerprint, body=body))
-        self._seq, self._head = event.seq, event.hash
+        kind = parsed.event.type
+        guards.check_lead(parsed.event, self._source, self._state.lead, self._now)
+        if kind is E.RUN_CREATED or kind in RUN_TRANSITIONS:
+            event = self._run_event(parsed, event_id)
+        elif kind is E.ORDER_CREATED or kind in ORDER_TRANSITIONS:
+            event = self._order_event(parsed, event_id)
+        elif kind in {E.ESCALATION_RAISED, E.ESCALATION_ACKED}:
+            event = self._escalation_event(parsed, event_id)
+        else:
+            event = self._chain(parsed, event_id)
         answer = Appended(event_id=event_id, seq=event.seq, ts=event.ts, hash=event.hash, duplicate=False)
         self._known[event_id] = (parsed.fingerprint, answer)
         return answer
@@ -208,23 +208,48 @@ class _Trial:
             else:
                 state.leases[order_id] = lease
 
-    def _placed(self, event: NewEvent, event_id: str, request: Request, now: datetime) -> Event:
-        return Event(
-            seq=self._seq + 1,
+    def _chain(
+        self, parsed: Parsed, event_id: str, *, run_id: str | None = None, theater_id: str | None = None
+    ) -> Event:
+        """Put an event that all guards let pass behind the one before.
+
+        `run_id` and `theater_id` are those of what it belongs to, which its sender may leave out.
+        """
+        given = parsed.event
+        body = EventBody(
             event_id=event_id,
-            ts=_stamp(event.ts, now),
-            type=event.type,
-            garrison_id=event.garrison_id,
-            theater_id=event.theater_id,
-            run_id=event.run_id,
-            order_id=event.order_id,
-            unit_id=event.unit_id,
-            source=request.source.value,
-            payload=event.payload,
-            prev_hash="",
-            hash="",
-            traceparent=request.traceparent,
+            garrison_id=given.garrison_id,
+            order_id=given.order_id,
+            payload=parsed.printed,
+            run_id=run_id or given.run_id,
+            seq=self._seq + 1,
+            source=self._source,
+            theater_id=theater_id or given.theater_id,
+            traceparent=self._traceparent,
+            ts=_stamp(given.ts, self._now),
+            type=given.type,
+            unit_id=given.unit_id,
         )
+        printed = canonical_bytes(body)
+        event = Event(
+            seq=body.seq,
+            event_id=event_id,
+            ts=body.ts,
+            type=given.type,
+            garrison_id=body.garrison_id,
+            theater_id=body.theater_id,
+            run_id=body.run_id,
+            order_id=body.order_id,
+            unit_id=body.unit_id,
+            source=self._source,
+            payload=given.payload,
+            prev_hash=self._head,
+            hash=link(self._head, printed),
+            traceparent=self._traceparent,
+        )
+        self._rows.append(Row(event=event, fingerprint=parsed.fingerprint, body=printed))
+        self._seq, self._head = event.seq, event.hash
+        return event
 
     def _run(self, run_id: str | None) -> RunSnapshot | None:
         return None if run_id is None else self._runs.get(run_id) or self._state.runs.get(run_id)
@@ -232,56 +257,68 @@ class _Trial:
     def _order(self, order_id: str | None) -> OrderSnapshot | None:
         return None if order_id is None else self._orders.get(order_id) or self._state.orders.get(order_id)
 
-    def _run_event(self, event: Event, parsed: Parsed) -> Event:
-        """Fold a run's event; return it with its theater filled in."""
-        run = self._run(event.run_id)
-        if isinstance(parsed.payload, p.RunCreated):
+    def _run_event(self, parsed: Parsed, event_id: str) -> Event:
+        """Chain and fold a run's event."""
+        run, payload = self._run(parsed.event.run_id), parsed.payload
+        if isinstance(payload, p.RunCreated):
             guards.check_run_creation(run, parsed.event)
-            self._put_run(fold.create_run(event, parsed.payload))
+            event = self._chain(parsed, event_id)
+            self._put_run(fold.create_run(event, payload))
             return event
-        run = guards.check_run_event(run, parsed.event, parsed.payload)
-        event = msgspec.structs.replace(event, theater_id=run.theater_id)
-        self._put_run(fold.fold_run(run, event, parsed.payload))
+        run = guards.check_run_event(run, parsed.event, payload)
+        event = self._chain(parsed, event_id, theater_id=run.theater_id)
+        self._put_run(fold.fold_run(run, event, payload))
         return event
 
-    def _order_event(self, event: Event, parsed: Parsed, source: Service, now: datetime) -> Event:
-        """Fold an order's event; return it with run and theater filled in."""
+    def _order_event(self, parsed: Parsed, event_id: str) -> Event:
+        """Chain and fold an order's event."""
         siblings = ChainMap(self._orders, self._state.orders)
-        order = self._order(event.order_id)
-        payload = parsed.payload
+        order, payload = self._order(parsed.event.order_id), parsed.payload
         if isinstance(payload, p.OrderCreated):
-            run = guards.check_order_creation(self._run(event.run_id), order, parsed.event, payload, siblings)
-            event = msgspec.structs.replace(event, theater_id=run.theater_id)
+            run = guards.check_order_creation(
+                self._run(parsed.event.run_id), order, parsed.event, payload, siblings
+            )
+            event = self._chain(parsed, event_id, theater_id=run.theater_id)
             self._put_order(fold.create_order(event, payload))
             self._put_run(fold.count_orders(run, event, total=1, open_=1))
             return event
-        order = guards.check_order_event(order, parsed.event, payload, source)
+        order = guards.check_order_event(order, parsed.event, payload, self._source)
         lease = self._leases.get(order.order_id, self._state.leases.get(order.order_id))
         guards.check_details(
-            order, parsed.event, payload, source=source, lease=lease, siblings=siblings, now=now
+            order,
+            parsed.event,
+            payload,
+            source=self._source,
+            lease=lease,
+            siblings=siblings,
+            now=self._now,
         )
-        event = msgspec.structs.replace(event, run_id=order.run_id, theater_id=order.theater_id)
+        event = self._chain(parsed, event_id, run_id=order.run_id, theater_id=order.theater_id)
         after = fold.fold_order(order, event, payload)
         self._put_order(after)
-        self._lease_after(after, payload, now)
+        self._lease_after(after, payload)
         if after.phase in TERMINAL_PHASES and order.phase not in TERMINAL_PHASES:
             self._count_end(after, event)
         return event
 
-    def _escalation_event(self, event: Event, payload: p.Payload) -> None:
-        match payload:
-            case p.EscalationRaised():
-                self._escalations[event.event_id] = escalations.raised(event, payload)
-            case p.EscalationAcked(escalation_id=key):
+    def _escalation_event(self, parsed: Parsed, event_id: str) -> Event:
+        """Chain and fold an event of an escalation."""
+        match parsed.payload:
+            case p.EscalationRaised() as payload:
+                event = self._chain(parsed, event_id)
+                self._escalations[event_id] = escalations.raised(event, payload)
+            case p.EscalationAcked(escalation_id=key) as payload:
                 found = self._escalations.get(key) or self._state.escalations.get(key)
                 open_ = escalations.check_ack(found, payload)
+                event = self._chain(parsed, event_id)
                 self._escalations[key] = escalations.acked(open_, event, payload)
-            case _:
-                raise TypeError(f"{event.type} does not carry {type(payload).__name__}")
+            case payload:
+                raise TypeError(f"{parsed.event.type} does not carry {type(payload).__name__}")
+        return event
 
-    def _lease_after(self, order: OrderSnapshot, payload: p.Payload, now: datetime) -> None:
+    def _lease_after(self, order: OrderSnapshot, payload: p.Payload) -> None:
         if isinstance(payload, p.OrderClaimed) and order.unit_id is not None:
-            expires_at = now + timedelta(seconds=payload.lease_seconds)
+            expires_at = self._now + timedelta(seconds=payload.lease_seconds)
             self._leases[order.order_id] = Lease(
                 order.order_id,
                 order.attempt,
@@ -321,23 +358,6 @@ def _stamp(sent: datetime | None, now: datetime) -> datetime:
             " set the sender's clock, or leave ts out"
         )
     return ts
-
-
-def _body(event: Event) -> EventBody:
-    return EventBody(
-        seq=event.seq,
-        event_id=event.event_id,
-        ts=event.ts,
-        type=event.type.value,
-        garrison_id=event.garrison_id,
-        theater_id=event.theater_id,
-        run_id=event.run_id,
-        order_id=event.order_id,
-        unit_id=event.unit_id,
-        source=event.source,
-        payload=event.payload,
-        traceparent=event.traceparent,
-    )
 
 
 def event_from_body(body: str | bytes, prev_hash: str, hash_hex: str) -> Event:

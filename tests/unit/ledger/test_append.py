@@ -11,6 +11,7 @@ from ironclaw_contracts.enums import OrderPhase, Service
 from ironclaw_contracts.errors import BadRequest, EventConflict, NotFound
 from ironclaw_contracts.events import EventType as E
 from ironclaw_contracts.events import NewEvent, new_event
+from ironclaw_ledger.append import Request, State, parse
 from ironclaw_ledger.replay import Replay
 from tests.unit.ledger.history import MERGE, SHA, START, History
 
@@ -76,6 +77,26 @@ def test_given_rows_when_linked_by_hand_then_the_chain_is_that_of_the_bytes(hist
         assert row.event.hash == head
         assert msgspec.json.encode(msgspec.json.decode(row.body), order="sorted") == row.body
     assert (history.state.seq, history.state.head) == (len(history.state.rows), head)
+
+
+def test_given_a_known_event_when_appended_then_fingerprint_bytes_and_hash_are_those_of_earlier_versions() -> (
+    None
+):
+    payload = {"text": 'é"\\\u2028😀', "figures": {"z": 1, "a": -0.5}, "B": [{"y": None, "x": True}], "a": {}}
+    event = NewEvent(type=E.PATROL_TICK, unit_id="u-1", event_id="e-1", payload=payload)
+    parsed = parse(event, Service.DUTY_OFFICER)
+    state = State(0, GENESIS_HASH, {}, {}, {}, {})
+    request = Request(Service.DUTY_OFFICER, (parsed,), f"00-{'1' * 32}-{'2' * 16}-01")
+    state.apply(request, [""], START + timedelta(microseconds=5))
+    body = (
+        '{"event_id":"e-1","garrison_id":"local","order_id":null,"payload":{"B":[{"x":true,"y":null}],"a":{},'
+        '"figures":{"a":-0.5,"z":1},"text":"é\\"\\\\\u2028😀"},"run_id":null,"seq":1,"source":"duty_officer",'
+        '"theater_id":null,"traceparent":"00-11111111111111111111111111111111-2222222222222222-01",'
+        '"ts":"2026-03-14T12:00:00.000005Z","type":"PATROL_TICK","unit_id":"u-1"}'
+    )
+    assert state.rows[0].body.decode() == body
+    assert state.head == "4dfbc4472cf9c30dd83bf2e0f63e4732b783bec9e446be7007116cdeb87c254f"
+    assert parsed.fingerprint.hex() == "97e9e74a187571060154295dde2b0a626ed748d06009e0ec7a08087c96dd5073"
 
 
 def test_given_a_history_when_replayed_then_the_snapshots_are_those_that_appending_made(

@@ -235,9 +235,10 @@ class Transaction:
 
 def _event_columns(rows: list[Row]) -> Iterator[Iterable[object]]:
     events = [row.event for row in rows]
+    stamps = {ts: str(ts) for ts in {e.ts for e in events}}  # most have the time of their group
     yield [e.seq for e in events]
     yield [e.event_id for e in events]
-    yield [e.ts for e in events]
+    yield [stamps[e.ts] for e in events]
     yield [e.type for e in events]
     yield [e.theater_id for e in events]
     yield [e.run_id for e in events]
