@@ -34,6 +34,9 @@ from ironclaw_ledger.store import Moved, Store, Transaction
 log = structlog.get_logger()
 
 _GROUP_EVENTS_MAX = 2_000
+_RETURN_ROUNDS = 4
+"""Rounds of the event loop after which a caller that was answered can be back: the answer's task, its write,
+the read, the request's task (decision 30)."""
 
 
 class _Waiting(Struct):
@@ -56,6 +59,7 @@ class Appender:
         self._signer = signer
         self._committed = committed
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(queue_max)
+        self._answered = 0  # requests of the last group
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -106,8 +110,9 @@ class Appender:
 
     async def _run(self) -> None:
         while True:
-            group = await self._gather()
+            group = [await self._queue.get()]
             try:
+                await self._fill(group)
                 await self._append(group)
             except asyncio.CancelledError:
                 self._refuse(group, Unavailable("the ledger is stopping"))
@@ -120,14 +125,16 @@ class Appender:
                     group, Unavailable("the append failed on our side; retry with the same event ids")
                 )
 
-    async def _gather(self) -> list[_Waiting]:
-        group = [await self._queue.get()]
+    async def _fill(self, group: list[_Waiting]) -> None:
+        """Put what else waits into a group, once the callers of the last one could be back."""
+        if self._answered > 1:
+            for _ in range(_RETURN_ROUNDS):
+                await asyncio.sleep(0)
         events = len(group[0].request.events)
         while events < _GROUP_EVENTS_MAX and not self._queue.empty():
             group.append(self._queue.get_nowait())
             events += len(group[-1].request.events)
         APPENDS_WAITING.set(self._queue.qsize())
-        return group
 
     async def _append(self, group: list[_Waiting]) -> None:
         if any(takes_orders(waiting.request) for waiting in group):
@@ -142,6 +149,7 @@ class Appender:
             GROUP_EVENTS.observe(len(events))
             for kind, count in Counter(event.type for event in events).items():
                 EVENTS.labels(kind).inc(count)
+        self._answered = len(group)
         for waiting, outcome in zip(group, outcomes, strict=True):
             if waiting.answer.done():
                 continue

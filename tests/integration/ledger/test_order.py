@@ -19,6 +19,7 @@ from ironclaw_fleet.ports import free_port
 from ironclaw_fleet.statedir import StateDirectory
 from ironclaw_fleet.supervisor import Supervisor
 from ironclaw_ledger import audit, fold, stream
+from ironclaw_ledger.appender import Appender
 from ironclaw_ledger.parts import Ledger
 from tests.support.ledger import open_ledger
 
@@ -129,6 +130,52 @@ async def test_given_a_full_queue_when_appending_then_503_and_what_was_accepted_
         refused = [o for o in outcomes if isinstance(o, Problem)]
         assert refused and all(isinstance(o, Unavailable) for o in refused)
         assert (await ledger.store.head())[0] == len(outcomes) - len(refused)
+
+
+async def test_given_callers_that_come_back_when_one_is_out_of_step_then_they_share_a_transaction_again(
+    ledger: Ledger,
+) -> None:
+    groups: list[int] = []
+    appender = Appender(ledger.store, ledger.signer, lambda events: groups.append(len(events)), queue_max=100)
+
+    async def write(after: asyncio.Event | None = None) -> None:
+        if after is not None:
+            await after.wait()
+        for _ in range(10):
+            await appender.append(Service.DUTY_OFFICER, [tick()])
+
+    async def lead() -> None:
+        waiting = asyncio.ensure_future(write())
+        await asyncio.sleep(0)
+        begun.set()
+        await waiting
+
+    begun = asyncio.Event()
+    async with appender.running():
+        await asyncio.gather(lead(), *(write(begun) for _ in range(7)))
+    assert groups == [1, 7, *[8] * 9]
+
+
+async def test_given_appends_under_way_when_the_ledger_stops_then_each_is_answered(
+    database_url: str, keys_folder: Path
+) -> None:
+    async with open_ledger(database_url, keys_folder) as ledger:
+
+        async def write(appender: Appender) -> None:
+            while True:
+                await appender.append(Service.DUTY_OFFICER, [tick()])
+
+        for stop in range(20):
+            appender = Appender(ledger.store, ledger.signer, lambda _: None, queue_max=100)
+            async with appender.running():
+                writers = [asyncio.ensure_future(write(appender)) for _ in range(8)]
+                for _ in range(3):  # all of them are of one group by then
+                    await appender.append(Service.DUTY_OFFICER, [tick()])
+                for _ in range(stop):  # some of them in the rounds in which a group is gathered
+                    await asyncio.sleep(0)
+            async with asyncio.timeout(10):
+                ended = await asyncio.gather(*writers, return_exceptions=True)
+            assert all(isinstance(outcome, Unavailable) for outcome in ended)
 
 
 async def test_given_a_stream_cap_when_exceeded_then_503(database_url: str, keys_folder: Path) -> None:
