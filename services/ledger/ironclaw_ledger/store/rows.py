@@ -84,7 +84,7 @@ def frames_of(rows: list[Any], after: int) -> bytes:
     before = GENESIS_HASH
     for seq, kind, body, digest in rows:
         if seq > after:
-            event = f'{body[:-1]},"prev_hash":"{before}","hash":"{digest}"}}'
-            frames.append(f"id: {seq}\r\nevent: {kind}\r\ndata: {event}\r\n\r\n")
+            hashes = f'"prev_hash":"{before}","hash":"{digest}"'
+            frames.append(f"id: {seq}\r\nevent: {kind}\r\ndata: {body[:-1]},{hashes}}}\r\n\r\n")
         before = digest
     return "".join(frames).encode()
