@@ -22,7 +22,8 @@ from ironclaw_git.odb import tree_id
 from ironclaw_git.paths import check_relative_path, shown
 from ironclaw_git.refdb import NOTHING, swap
 from ironclaw_git.repository import Repository, commit_tree
-from ironclaw_git.snapshot import Staged, snapshot
+from ironclaw_git.snapshot import Staged, find_unchanged, snapshot
+from ironclaw_git.sparse import read_folders
 from ironclaw_git.stagefile import is_ours
 
 # No git of ours runs in the worktree while its lock is held, so an older index.lock is a crash's. One that
@@ -62,7 +63,8 @@ def worktree_layout(path: str | Path, repo: Repository | None = None) -> Layout:
 async def status(path: str | Path, repo: Repository | None = None) -> WorktreeStatus:
     """Return how the worktree at `path` stands; writes nothing, takes no lock."""
     layout = worktree_layout(path, repo)
-    changes = await find_no_changes(layout) or await find_changes(layout)
+    look = find_no_changes if read_folders(layout) is None else find_unchanged
+    changes = await look(layout) or await find_changes(layout)
     head = changes.head
     if head is None:
         raise UnknownObject(f"{path} has no commit yet")

@@ -2,19 +2,19 @@
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pygit2
 from msgspec import Struct
 
-from ironclaw_git.changes import read_beneath
+from ironclaw_git.changes import Changes, read_beneath
 from ironclaw_git.errors import GitError
 from ironclaw_git.hardened import leaves_files_alone
 from ironclaw_git.layout import Layout, head_ref
-from ironclaw_git.native import under_lock
-from ironclaw_git.objects import TreeEntry, encode_tree, object_id
-from ironclaw_git.odb import TREE_MODE, header, require, write
+from ironclaw_git.native import native, under_lock
+from ironclaw_git.objects import EMPTY_TREE, TreeEntry, encode_tree, object_id
+from ironclaw_git.odb import TREE_MODE, header, require, tree_id, write
 from ironclaw_git.refdb import commit_at
 from ironclaw_git.stagefile import IndexEntry, IndexLock, entry_of, read_index, seen
 from ironclaw_git.verbatim import (
@@ -27,6 +27,8 @@ from ironclaw_git.verbatim import (
     is_plain_name,
     require_no_rules,
 )
+
+_SLASH = ord("/")
 
 
 class Staged(Struct, frozen=True):
@@ -50,12 +52,7 @@ async def snapshot(layout: Layout) -> Staged | None:
         require_no_rules(layout.common_dir)
         with IndexLock(layout.git_dir) as lock:
             before, index_ns = read_index(layout.git_dir)
-            found = _files(os.fspath(root))
-            for path in before.keys() - found.keys():
-                # The rules of a file that is gone from the worktree, git takes from the index.
-                if not all(is_plain_name(name) for name in path.split(b"/")):
-                    raise LeftToGit(f"{path!r} means something to git")
-            entries, fresh = _entries(root, before, index_ns, found)
+            entries, fresh = _entries(root, before, index_ns, _files(root, is_plain_name))
             for data in fresh:
                 write(repository, "blob", data)
             tree = _store(repository, entries)
@@ -69,7 +66,39 @@ async def snapshot(layout: Layout) -> Staged | None:
         return None
 
 
-def _files(root: str) -> dict[bytes, os.stat_result]:
+async def find_unchanged(layout: Layout) -> Changes | None:
+    """Return how a worktree stands in which nothing differs; None where git has to look.
+
+    What is left out is no difference. All files there are tracked ones, so ignore rules have no say.
+    """
+    ref, root = head_ref(layout.git_dir), layout.work_tree
+    if ref is None or root is None or not await leaves_files_alone(layout):
+        return None
+
+    def look(repository: pygit2.Repository) -> Changes | None:
+        head = commit_at(repository, ref)
+        require_no_rules(layout.common_dir)
+        before, index_ns = read_index(layout.git_dir)
+        found = _files(root, lambda name: name == b".gitignore" or is_plain_name(name))
+        entries, fresh = _entries(root, before, index_ns, found)
+        if fresh or list(map(_content, entries)) != list(map(_content, before.values())):
+            return None
+        *_, (whole, _, _) = _trees(entries)
+        if whole != tree_id(repository, head):
+            return None
+        return Changes(head, ref.removeprefix("refs/heads/"), (), (), ())
+
+    try:
+        return await native(layout, look)
+    except GitError:
+        return None
+
+
+def _content(entry: IndexEntry) -> tuple[bytes, int, bytes]:
+    return entry.path, entry.mode, entry.oid
+
+
+def _files(root: Path, is_known: Callable[[bytes], bool]) -> dict[bytes, os.stat_result]:
     """Return every file and link below a worktree, following none; raise `LeftToGit`, `OSError`."""
     found: dict[bytes, os.stat_result] = {}
 
@@ -81,7 +110,7 @@ def _files(root: str) -> dict[bytes, os.stat_result]:
                 name = os.fsencode(entry.name)
                 if name == b".git" and not prefix:
                     continue
-                if not is_plain_name(name):
+                if not is_known(name):
                     raise LeftToGit(f"{name!r} means something to git")
                 if entry.is_dir(follow_symlinks=False):
                     inner = os.open(name, OPEN_FOLDER, dir_fd=descriptor)
@@ -108,11 +137,18 @@ def _files(root: str) -> dict[bytes, os.stat_result]:
 def _entries(
     root: Path, before: dict[bytes, IndexEntry], index_ns: int, found: dict[bytes, os.stat_result]
 ) -> tuple[list[IndexEntry], list[bytes]]:
-    """Return an entry for each file, in the order of an index, and the contents that are to be stored."""
-    entries: list[IndexEntry] = []
+    """Return an entry for each file, in the order of an index, and the contents that are to be stored.
+
+    What is left out of the worktree stays as it is.
+    """
+    for path in before.keys() - found.keys():
+        # The rules of a file that is gone from the worktree, git takes from the index.
+        if not all(is_plain_name(name) for name in path.rstrip(b"/").split(b"/")):
+            raise LeftToGit(f"{path!r} means something to git")
+    entries = _left_out(before, found)
     fresh: list[bytes] = []
     size = 0
-    for path, about in sorted(found.items()):
+    for path, about in found.items():
         known = before.get(path)
         if known is not None and is_unchanged(known, about, index_ns):
             entries.append(known)
@@ -128,7 +164,21 @@ def _entries(
             fresh.append(data)
     if len(fresh) > STORED_MAX:
         raise LeftToGit("much changed")
+    entries.sort(key=lambda entry: entry.path)
     return entries, fresh
+
+
+def _left_out(before: dict[bytes, IndexEntry], found: dict[bytes, os.stat_result]) -> list[IndexEntry]:
+    """Return the folders that are left out of the worktree; raise `LeftToGit` when something lies there."""
+    folders = [entry for entry in before.values() if entry.left_out]
+    if folders:
+        there = {path[:end] for path in found for end, mark in enumerate(path) if mark == _SLASH}
+        taken = next(
+            (entry for entry in folders if entry.path[:-1] in there or entry.path[:-1] in found), None
+        )
+        if taken is not None:
+            raise LeftToGit(f"{taken.path!r} was left out, and something lies there")
+    return folders
 
 
 def is_unchanged(known: IndexEntry, about: os.stat_result, index_ns: int) -> bool:
@@ -145,21 +195,31 @@ def is_unchanged(known: IndexEntry, about: os.stat_result, index_ns: int) -> boo
 
 def _store(repository: pygit2.Repository, entries: Iterable[IndexEntry]) -> str:
     """Store the trees of these entries, and return the id of the whole."""
+    stored = {entry.oid for entry in entries if entry.left_out}  # as a tree of the repository has it
+    whole = EMPTY_TREE
+    for whole, data, held in _trees(entries):
+        if header(repository, whole) is None:
+            for one in held:
+                if one.oid not in stored:
+                    require(repository, one.oid.hex(), "tree" if one.mode == TREE_MODE else "blob")
+        write(repository, "tree", data)
+    return whole
+
+
+def _trees(entries: Iterable[IndexEntry]) -> Iterator[tuple[str, bytes, list[TreeEntry]]]:
+    """Yield id, bytes and entries of each tree of an index, a folder after those in it, the whole last."""
     folders: dict[bytes, list[TreeEntry]] = {b"": []}
     for entry in entries:
-        folder, _, name = entry.path.rpartition(b"/")
+        folder, _, name = entry.path.rstrip(b"/").rpartition(b"/")
         _within(folders, folder).append(TreeEntry(b"%o" % entry.mode, name, entry.oid))
-    while True:
+    while folders:
         folder, held = folders.popitem()  # the newest, so what it holds below is stored already
         data = encode_tree(held)
-        if header(repository, object_id("tree", data)) is None:
-            for one in held:
-                require(repository, one.oid.hex(), "tree" if one.mode == TREE_MODE else "blob")
-        tree = write(repository, "tree", data)
-        if not folder:
-            return tree
-        parent, _, name = folder.rpartition(b"/")
-        folders[parent].append(TreeEntry(TREE_MODE, name, bytes.fromhex(tree)))
+        tree = object_id("tree", data)
+        yield tree, data, held
+        if folder:
+            parent, _, name = folder.rpartition(b"/")
+            folders[parent].append(TreeEntry(TREE_MODE, name, bytes.fromhex(tree)))
 
 
 def _within(folders: dict[bytes, list[TreeEntry]], folder: bytes) -> list[TreeEntry]:

@@ -26,6 +26,7 @@ from ironclaw_contracts.errors import (
     Unavailable,
 )
 from ironclaw_contracts.events import EventType, NewEvent
+from ironclaw_contracts.material import paths_touched
 from ironclaw_contracts.payloads import (
     WorktreeArchived,
     WorktreeCreated,
@@ -91,7 +92,9 @@ class Worktrees:
         if not await repository.contains_all(base, request.requires):
             raise NotReady(f"the mainline at {base} does not contain every required merge")
         path = self._theaters.places(request.theater_id).worktree(request.order_id, request.attempt)
-        made = await ironclaw_git.add_worktree(repository, path, branch, base)
+        made = await ironclaw_git.add_worktree(
+            repository, path, branch, base, touches=paths_touched(order.order)
+        )
         created = WorktreeCreated(
             attempt=request.attempt,
             path=str(path),
