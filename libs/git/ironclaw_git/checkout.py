@@ -22,7 +22,8 @@ from ironclaw_git.odb import tree_id
 from ironclaw_git.paths import check_relative_path, shown
 from ironclaw_git.refdb import NOTHING, swap
 from ironclaw_git.repository import Repository, commit_tree
-from ironclaw_git.snapshot import Staged, find_unchanged, snapshot
+from ironclaw_git.scan import find_unchanged
+from ironclaw_git.snapshot import Staged, snapshot
 from ironclaw_git.sparse import read_folders
 from ironclaw_git.stagefile import is_ours
 

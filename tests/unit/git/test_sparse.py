@@ -21,7 +21,8 @@ from ironclaw_git import (
     status,
 )
 from ironclaw_git.checkout import follow_branch, worktree_layout
-from ironclaw_git.snapshot import find_unchanged, snapshot
+from ironclaw_git.scan import find_unchanged
+from ironclaw_git.snapshot import snapshot
 from ironclaw_git.sparse import encode_patterns, folders_of, is_laid_out, parse_patterns, read_folders
 from ironclaw_git.trees import commit_changed
 
