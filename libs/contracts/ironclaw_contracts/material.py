@@ -2,6 +2,8 @@
 
 from posixpath import normpath
 
+from msgspec import Struct
+
 from ironclaw_contracts.artifacts import Order
 from ironclaw_contracts.commands import AGENT, COMMAND
 from ironclaw_contracts.errors import BadRequest
@@ -27,7 +29,14 @@ def output_path(order: Order) -> str:
     return named if isinstance(named, str) and named else f"outputs/{order.order_id}/{_DEFAULT_NAME}"
 
 
-def paths_touched(order: Order) -> list[str] | None:
+class Touched(Struct, frozen=True):
+    """The files of a theater that an order's unit reads, and the one that it writes."""
+
+    reads: list[str]
+    writes: str
+
+
+def files_touched(order: Order) -> Touched | None:
     """Return every file of the theater that the order's unit reads or writes; None when that may be any.
 
     A text is written from the files that the order names. Commands and agents have the tree.
@@ -35,6 +44,6 @@ def paths_touched(order: Order) -> list[str] | None:
     if order.type in _ANY_FILE:
         return None
     try:
-        return [normpath(path) for path in (*material_paths(order), output_path(order))]
+        return Touched([normpath(path) for path in material_paths(order)], normpath(output_path(order)))
     except BadRequest:  # the unit says so
         return None

@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator
+from functools import partial
 
 import pygit2
 from msgspec import Struct
@@ -13,8 +14,9 @@ from ironclaw_git.layout import Layout
 from ironclaw_git.native import under_lock
 from ironclaw_git.objects import TreeEntry
 from ironclaw_git.odb import TREE_MODE, header, read, tree_entries, tree_id
-from ironclaw_git.sparse import Folders, write_folders
+from ironclaw_git.sparse import Folders, Touched, folders_of, write_folders
 from ironclaw_git.stagefile import IndexEntry, IndexLock, entry_of, left_out
+from ironclaw_git.treewalk import is_open
 from ironclaw_git.verbatim import (
     BYTES_MAX,
     DEPTH_MAX,
@@ -35,11 +37,12 @@ class _Folder(Struct, frozen=True):
     left_out: list[TreeEntry]
 
 
-async def populate(layout: Layout, commit: str, folders: Folders | None = None) -> bool:
+async def populate(layout: Layout, commit: str, touched: Touched | None = None) -> bool:
     """Write the files of a commit into its new worktree, and its index; False where git has to.
 
-    With `folders` only what these hold is laid out. What is there when git has to may be a part of the
-    files: `git read-tree --reset -u` makes it whole.
+    With `touched` only the folders of what is read are laid out, unless something on the way to what is
+    written is more than a folder. What is there when git has to may be a part of the files: `git read-tree
+    --reset -u` makes it whole.
     """
     root = layout.work_tree
     if root is None or not await leaves_files_alone(layout):
@@ -47,7 +50,9 @@ async def populate(layout: Layout, commit: str, folders: Folders | None = None) 
 
     def work(repository: pygit2.Repository) -> None:
         require_no_rules(layout.common_dir)
-        planned = _Planner(repository, folders).plan(tree_id(repository, commit), b"", DEPTH_MAX)
+        tree = tree_id(repository, commit)
+        folders = _folders(repository, tree, touched)
+        planned = _Planner(repository, folders).plan(tree, b"", DEPTH_MAX)
         write_folders(layout.git_dir, folders)
         descriptor = os.open(root, OPEN_FOLDER)
         try:
@@ -63,6 +68,15 @@ async def populate(layout: Layout, commit: str, folders: Folders | None = None) 
         write_folders(layout.git_dir, None)
         return False
     return True
+
+
+def _folders(repository: pygit2.Repository, tree: str, touched: Touched | None) -> Folders | None:
+    if touched is None:
+        return None
+    read_tree = partial(tree_entries, repository)
+    root = read_tree(tree)
+    ways_open = all(is_open(read_tree, root, path.encode()) for path in touched.writes)
+    return folders_of(touched.reads) if ways_open else None
 
 
 class _Planner:

@@ -3,9 +3,11 @@
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pygit2
+from msgspec import Struct
 
 from ironclaw_git.changes import Changes, read_beneath
 from ironclaw_git.errors import GitError
@@ -13,9 +15,11 @@ from ironclaw_git.hardened import leaves_files_alone
 from ironclaw_git.layout import Layout, head_ref
 from ironclaw_git.native import native
 from ironclaw_git.objects import TreeEntry, encode_tree, object_id
-from ironclaw_git.odb import TREE_MODE, tree_id
+from ironclaw_git.odb import TREE_MODE, tree_entries, tree_id
 from ironclaw_git.refdb import commit_at
-from ironclaw_git.stagefile import IndexEntry, entry_of, read_index, seen
+from ironclaw_git.sparse import read_folders
+from ironclaw_git.stagefile import IndexEntry, entry_of, left_out, read_index, seen
+from ironclaw_git.treewalk import ReadTree, with_files
 from ironclaw_git.verbatim import (
     BYTES_MAX,
     DEPTH_MAX,
@@ -28,6 +32,21 @@ from ironclaw_git.verbatim import (
 )
 
 _SLASH = ord("/")
+
+Found = dict[bytes, os.stat_result]
+"""What lies in a worktree, by path: how each file and link looks."""
+
+
+class Scanned(Struct, frozen=True):
+    """An entry for each file and for each folder that is left out, in the order of an index.
+
+    `blobs` are the contents that the index did not know, `trees` what became of folders that are left out,
+    since files were put there; deepest first.
+    """
+
+    entries: list[IndexEntry]
+    blobs: list[bytes]
+    trees: list[bytes]
 
 
 async def find_unchanged(layout: Layout) -> Changes | None:
@@ -42,10 +61,10 @@ async def find_unchanged(layout: Layout) -> Changes | None:
     def look(repository: pygit2.Repository) -> Changes | None:
         head = commit_at(repository, ref)
         require_no_rules(layout.common_dir)
-        before, index_ns = read_index(layout.git_dir)
+        before, index_ns = entries_before(layout)
         found = files_below(root, lambda name: name == b".gitignore" or is_plain_name(name))
-        entries, fresh = index_entries(root, before, index_ns, found)
-        if fresh or list(map(_content, entries)) != list(map(_content, before.values())):
+        entries = look_through(partial(tree_entries, repository), root, before, index_ns, found).entries
+        if list(map(_content, entries)) != list(map(_content, before.values())):
             return None
         *_, (whole, _, _) = trees_of(entries)
         if whole != tree_id(repository, head):
@@ -58,13 +77,21 @@ async def find_unchanged(layout: Layout) -> Changes | None:
         return None
 
 
+def entries_before(layout: Layout) -> tuple[dict[bytes, IndexEntry], int]:
+    """Return a worktree's index as `read_index` does; what somebody else marked there means what git says."""
+    before, index_ns = read_index(layout.git_dir)
+    if any(entry.left_out for entry in before.values()) and read_folders(layout) is None:
+        raise LeftToGit("the index has marks")
+    return before, index_ns
+
+
 def _content(entry: IndexEntry) -> tuple[bytes, int, bytes]:
     return entry.path, entry.mode, entry.oid
 
 
-def files_below(root: Path, is_known: Callable[[bytes], bool]) -> dict[bytes, os.stat_result]:
+def files_below(root: Path, is_known: Callable[[bytes], bool]) -> Found:
     """Return every file and link below a worktree, following none; raise `LeftToGit`, `OSError`."""
-    found: dict[bytes, os.stat_result] = {}
+    found: Found = {}
 
     def look(descriptor: int, prefix: bytes, depth: int) -> None:
         if depth == 0:
@@ -98,51 +125,56 @@ def files_below(root: Path, is_known: Callable[[bytes], bool]) -> dict[bytes, os
     return found
 
 
-def index_entries(
-    root: Path, before: dict[bytes, IndexEntry], index_ns: int, found: dict[bytes, os.stat_result]
-) -> tuple[list[IndexEntry], list[bytes]]:
-    """Return an entry for each file, in the order of an index, and the contents that are to be stored.
+def look_through(
+    read: ReadTree, root: Path, before: dict[bytes, IndexEntry], index_ns: int, found: Found
+) -> Scanned:
+    """Hold what was found in a worktree against its index; raise `LeftToGit`, `OSError`.
 
-    What is left out of the worktree stays as it is.
+    What is left out of the worktree stays as it is, but for files that were put there.
     """
     for path in before.keys() - found.keys():
         # The rules of a file that is gone from the worktree, git takes from the index.
         if not all(is_plain_name(name) for name in path.rstrip(b"/").split(b"/")):
             raise LeftToGit(f"{path!r} means something to git")
-    entries = _left_out(before, found)
-    fresh: list[bytes] = []
+    away = {path: entry for path, entry in before.items() if entry.left_out and path not in found}
+    leading = {above for path in away for above in _above(path)}
+    put: dict[bytes, dict[bytes, TreeEntry]] = {path: {} for path, entry in away.items() if entry.is_folder}
+    scanned = Scanned([entry for entry in away.values() if not entry.is_folder], [], [])
     size = 0
     for path, about in found.items():
         known = before.get(path)
-        if known is not None and is_unchanged(known, about, index_ns):
-            entries.append(known)
+        if known is not None and not known.left_out and is_unchanged(known, about, index_ns):
+            scanned.entries.append(known)
             continue
         size += about.st_size
         held = read_beneath(root, path) if size <= BYTES_MAX else None
-        if held is None:
-            raise LeftToGit(f"{path!r} went away, or what changed is large")
+        if held is None or path + b"/" in leading or any(above[:-1] in away for above in _above(path)):
+            raise LeftToGit(
+                f"{path!r} went away, is where something else is left out, or what changed is large"
+            )
         mode, data = held
         entry = entry_of(path, mode, bytes.fromhex(object_id("blob", data)), about)
-        entries.append(entry)
+        above = next((above for above in _above(path) if above in put), None)
+        if above is None:
+            scanned.entries.append(entry)
+        else:
+            name = path.rpartition(b"/")[2]
+            put[above][path.removeprefix(above)] = TreeEntry(b"%o" % mode, name, entry.oid)
         if known is None or known.oid != entry.oid:
-            fresh.append(data)
-    if len(fresh) > STORED_MAX:
+            scanned.blobs.append(data)
+    if len(scanned.blobs) > STORED_MAX:
         raise LeftToGit("much changed")
-    entries.sort(key=lambda entry: entry.path)
-    return entries, fresh
+    for path, files in put.items():
+        tree, made = with_files(read, away[path].oid.hex(), files)
+        scanned.entries.append(left_out(path[:-1], bytes.fromhex(tree)))
+        scanned.trees.extend(made)
+    scanned.entries.sort(key=lambda entry: entry.path)
+    return scanned
 
 
-def _left_out(before: dict[bytes, IndexEntry], found: dict[bytes, os.stat_result]) -> list[IndexEntry]:
-    """Return the folders that are left out of the worktree; raise `LeftToGit` when something lies there."""
-    folders = [entry for entry in before.values() if entry.left_out]
-    if folders:
-        there = {path[:end] for path in found for end, mark in enumerate(path) if mark == _SLASH}
-        taken = next(
-            (entry for entry in folders if entry.path[:-1] in there or entry.path[:-1] in found), None
-        )
-        if taken is not None:
-            raise LeftToGit(f"{taken.path!r} was left out, and something lies there")
-    return folders
+def _above(path: bytes) -> Iterator[bytes]:
+    """Yield each folder that a path lies in, with the slash at its end."""
+    return (path[: end + 1] for end, mark in enumerate(path) if mark == _SLASH)
 
 
 def is_unchanged(known: IndexEntry, about: os.stat_result, index_ns: int) -> bool:

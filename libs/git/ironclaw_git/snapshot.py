@@ -1,6 +1,7 @@
 """All files of a worktree stored as a tree and put into its index, in this process."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import pygit2
 from msgspec import Struct
@@ -10,10 +11,10 @@ from ironclaw_git.hardened import leaves_files_alone
 from ironclaw_git.layout import Layout, head_ref
 from ironclaw_git.native import under_lock
 from ironclaw_git.objects import EMPTY_TREE
-from ironclaw_git.odb import TREE_MODE, header, require, write
+from ironclaw_git.odb import TREE_MODE, header, require, tree_entries, write
 from ironclaw_git.refdb import commit_at
-from ironclaw_git.scan import files_below, index_entries, trees_of
-from ironclaw_git.stagefile import IndexEntry, IndexLock, read_index
+from ironclaw_git.scan import entries_before, files_below, look_through, trees_of
+from ironclaw_git.stagefile import IndexEntry, IndexLock
 from ironclaw_git.verbatim import is_plain_name, require_no_rules
 
 
@@ -37,13 +38,16 @@ async def snapshot(layout: Layout) -> Staged | None:
         head = commit_at(repository, ref)
         require_no_rules(layout.common_dir)
         with IndexLock(layout.git_dir) as lock:
-            before, index_ns = read_index(layout.git_dir)
-            entries, fresh = index_entries(root, before, index_ns, files_below(root, is_plain_name))
-            for data in fresh:
+            before, index_ns = entries_before(layout)
+            found = files_below(root, is_plain_name)
+            scanned = look_through(partial(tree_entries, repository), root, before, index_ns, found)
+            for data in scanned.blobs:
                 write(repository, "blob", data)
-            tree = _store(repository, entries)
-            if entries != list(before.values()):
-                lock.replace(entries)
+            for data in scanned.trees:
+                write(repository, "tree", data)
+            tree = _store(repository, scanned.entries)
+            if scanned.entries != list(before.values()):
+                lock.replace(scanned.entries)
         return Staged(head, tree)
 
     try:

@@ -25,7 +25,7 @@ _SKIP_WORKTREE = 0x4000  # the only one among those that we read
 _MORE_FLAGS = struct.Struct(">H")
 _CACHED_TREES = b"TREE"
 _SPARSE_FOLDERS = b"sdir"
-FOLDER_MODE = 0o40000
+_FOLDER_MODE = 0o40000
 _WORD = 0xFFFF_FFFF
 _BYTES_MAX = 16 * 1024 * 1024
 _OURS = b"ironclaw"
@@ -34,11 +34,11 @@ Seen = tuple[int, int, int, int, int, int, int, int]
 """How a file looked: change and modification time in seconds and nanoseconds, inode, owner, group, bytes."""
 
 
-class IndexEntry(Struct, frozen=True):
+class IndexEntry(Struct, frozen=True, gc=False):
     """A file in the index. `device` is kept for others; like git, we compare without it.
 
-    Or a folder that is left out of the worktree, which is no change: its path ends in a slash, and `oid` is
-    its tree.
+    One that is `left_out` is not in the worktree, which is no change. It may be a whole folder: its path ends
+    in a slash then, and `oid` is its tree.
     """
 
     path: bytes
@@ -46,11 +46,12 @@ class IndexEntry(Struct, frozen=True):
     oid: bytes
     seen: Seen
     device: int
+    left_out: bool = False
 
     @property
-    def left_out(self) -> bool:
-        """Whether this is a folder, and so not in the worktree."""
-        return self.mode == FOLDER_MODE
+    def is_folder(self) -> bool:
+        """Whether this stands for a folder that is left out whole."""
+        return self.mode == _FOLDER_MODE
 
 
 def seen(found: os.stat_result) -> Seen:
@@ -70,7 +71,7 @@ def entry_of(path: bytes, mode: int, oid: bytes, found: os.stat_result) -> Index
 
 def left_out(path: bytes, tree: bytes) -> IndexEntry:
     """Return the entry of a folder that is not in the worktree."""
-    return IndexEntry(path + b"/", FOLDER_MODE, tree, (0, 0, 0, 0, 0, 0, 0, 0), 0)
+    return IndexEntry(path + b"/", _FOLDER_MODE, tree, (0, 0, 0, 0, 0, 0, 0, 0), 0, left_out=True)
 
 
 def parse_index(data: bytes) -> dict[bytes, IndexEntry]:
@@ -95,8 +96,8 @@ def _parsed(data: bytes) -> dict[bytes, IndexEntry]:
     for _ in range(number):
         c, cn, m, mn, device, inode, mode, owner, group, size, oid, flags = _ENTRY.unpack_from(data, position)
         name = position + _ENTRY.size
-        folder = mode == FOLDER_MODE
-        if folder:
+        skipped = bool(flags & _EXTENDED)
+        if skipped:
             if version == 2 or _MORE_FLAGS.unpack_from(data, name)[0] != _SKIP_WORKTREE:
                 raise LeftToGit("the index has marks")
             name += _MORE_FLAGS.size
@@ -105,13 +106,13 @@ def _parsed(data: bytes) -> dict[bytes, IndexEntry]:
         path = data[name:end]
         if (
             flags != min(len(path), _NAME_BYTES_MAX)
-            or not (folder or mode in FILE_MODES)
-            or path.endswith(b"/") != folder
+            or not (mode in FILE_MODES or (skipped and mode == _FOLDER_MODE))
+            or path.endswith(b"/") != (mode == _FOLDER_MODE)
             or path in entries
         ):
             raise LeftToGit("the index has conflicts, submodules or marks")
         about = (c, cn, m, mn, inode, owner, group, size)
-        entries[path] = IndexEntry(path, mode, oid, about, device)
+        entries[path] = IndexEntry(path, mode, oid, about, device, skipped)
         position = end + 8 - (end - position) % 8
     while position < body:
         extension, size = _EXTENSION.unpack_from(data, position)
@@ -124,8 +125,8 @@ def _parsed(data: bytes) -> dict[bytes, IndexEntry]:
 def encode_index(entries: Iterable[IndexEntry]) -> bytes:
     """Return the bytes of an index with these entries. Pure."""
     ordered = sorted(entries, key=lambda entry: entry.path)
-    sparse = any(entry.left_out for entry in ordered)
-    parts = [_HEADER.pack(b"DIRC", 3 if sparse else 2, len(ordered))]
+    version = 3 if any(entry.left_out for entry in ordered) else 2
+    parts = [_HEADER.pack(b"DIRC", version, len(ordered))]
     for entry in ordered:
         c, cn, m, mn, inode, owner, group, size = entry.seen
         flags = min(len(entry.path), _NAME_BYTES_MAX) | (_EXTENDED if entry.left_out else 0)
@@ -135,7 +136,7 @@ def encode_index(entries: Iterable[IndexEntry]) -> bytes:
         if entry.left_out:
             about += _MORE_FLAGS.pack(_SKIP_WORKTREE)
         parts += [about, entry.path, bytes(8 - (len(about) + len(entry.path)) % 8)]
-    if sparse:
+    if any(entry.is_folder for entry in ordered):
         parts.append(_EXTENSION.pack(_SPARSE_FOLDERS, 0))
     body = b"".join(parts)
     return body + hashlib.sha1(body, usedforsecurity=False).digest()

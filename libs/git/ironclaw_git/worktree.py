@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import secrets
 import shutil
-from collections.abc import Iterable
 from itertools import count
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from ironclaw_git.paths import absolute, shown
 from ironclaw_git.populate import populate
 from ironclaw_git.refdb import NOTHING
 from ironclaw_git.repository import Repository
-from ironclaw_git.sparse import folders_of
+from ironclaw_git.sparse import Touched
 
 _CHECKOUT_TIMEOUT_SECONDS = 300.0
 
@@ -54,19 +53,18 @@ async def add_worktree(
     branch: str,
     base_commit: str,
     *,
-    touches: Iterable[str] | None = None,
+    touched: Touched | None = None,
 ) -> Worktree:
     """Make a worktree at `path` with `branch` out, starting at `base_commit`, or return the one there.
 
-    `touches` names every file that will be read or written there: what is in none of their folders is left
-    out, as by git's sparse checkout, unless git has to do it.
+    Folders of which `touched` names nothing that is read are left out, as by git's sparse checkout, unless
+    git has to do it.
 
     A branch that exists keeps its commits; one that has none of its own moves up to `base_commit`. What a
     crash left half made is made anew. Raises `Occupied` when the path or the branch serves something else.
     """
     target, ref = absolute(path), branch_ref(branch)
     check_sha(base_commit, "base_commit")
-    folders = None if touches is None else folders_of(touches)
     if target.is_relative_to(repo.git_dir):
         raise UnsafePath(f"{target} lies inside the repository {repo.git_dir}")
     async with repo.lock():
@@ -80,7 +78,7 @@ async def add_worktree(
             await swap_ref(repo, ref, base_commit, NOTHING, "ironclaw: start from the current mainline")
         head = await repo.resolve(ref)
         layout = await asyncio.to_thread(_link, repo, target, ref)
-        if not await populate(layout, head, folders):
+        if not await populate(layout, head, touched):
             await git(layout, "read-tree", "--reset", "-u", head, timeout=_CHECKOUT_TIMEOUT_SECONDS)
         await asyncio.to_thread((layout.git_dir / "locked").unlink)
         return Worktree(target, branch, head)

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ironclaw_contracts.commands import AGENT, COMMAND
 from ironclaw_contracts.endpoints.vault import TheaterRequest, WorktreeRequest
 from ironclaw_contracts.snapshots import OrderSnapshot
-from ironclaw_git import promote
+from ironclaw_git import Person, add_worktree, commit_all, promote
 from ironclaw_git.trees import commit_changed
 from ironclaw_vault.theaters import Theaters
 from ironclaw_vault.worktrees import Worktrees
@@ -17,6 +17,7 @@ from tests.unit.ledger.history import History
 
 from .test_janitor import Orders
 
+UNIT = Person("unit", "unit@fleet.example")
 FILES = {
     "README.md": b"x\n",
     "inputs/call.txt": b"x\n",
@@ -32,7 +33,10 @@ async def theaters(tmp_path: Path) -> Theaters:
     await made.open(TheaterRequest(theater_id="t"))
     repository = await made.repository("t")
     head = await repository.mainline_head()
-    await promote(repository, await commit_changed(repository, head, FILES, "files"), head)
+    files = await commit_changed(repository, head, FILES, "files")
+    linking = await add_worktree(repository, tmp_path / "linking", "linking", files)
+    (linking.path / "context/manual").symlink_to("../src/deep")
+    await promote(repository, await commit_all(linking.path, "A link", UNIT), head)
     return made
 
 
@@ -47,11 +51,12 @@ def ordered(kind: str, inputs: dict[str, Any]) -> OrderSnapshot:
     ("kind", "inputs", "there"),
     [
         ("draft", {}, {"README.md"}),
-        ("draft", {"output": "outputs/r1/draft.md"}, {"README.md", "outputs/r1/draft.md"}),
+        ("draft", {"output": "outputs/r1/draft.md"}, {"README.md"}),
+        ("draft", {"output": "context/manual/page.md"}, set(FILES)),
         (
             "extract",
-            {"files": ["src/../inputs/call.txt"], "context": ["context/terms.md"]},
-            {"README.md", "inputs/call.txt", "context/terms.md"},
+            {"files": ["src/../inputs/call.txt"], "context": ["src/deep/er.py"]},
+            {"README.md", "inputs/call.txt", "src/deep/er.py"},
         ),
         ("draft", {"files": ["../outside"]}, set(FILES)),
         ("draft", {"files": "inputs/call.txt"}, set(FILES)),
