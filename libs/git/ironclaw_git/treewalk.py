@@ -24,10 +24,9 @@ class Difference(Struct, frozen=True):
 
 def differences(read: ReadTree, old: Root, new: Root, prefix: bytes = b"") -> Iterator[Difference]:
     """Yield every path that differs between two trees, given by their entries; equal folders are not read."""
-    same = next(
-        (at for at, (one, other) in enumerate(zip(old, new)) if one != other), min(len(old), len(new))
-    )
-    before, after = ({entry.name: entry for entry in side[same:]} for side in (old, new))
+    pairs = enumerate(zip(old, new, strict=False))
+    first = next((at for at, (one, other) in pairs if one != other), min(len(old), len(new)))
+    before, after = ({entry.name: entry for entry in side[first:]} for side in (old, new))
     for name in before.keys() | after.keys():
         one, other = before.get(name), after.get(name)
         if one == other:
