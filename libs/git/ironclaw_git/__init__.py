@@ -23,7 +23,7 @@ from ironclaw_git.errors import (
 from ironclaw_git.evidence import evidence
 from ironclaw_git.kept import Family, Kept, drop_merged, kept_by_then, kept_refs
 from ironclaw_git.layout import WorktreeRecord, worktree_records
-from ironclaw_git.merge import Conflict, Merged, contains_all, foresee, merge
+from ironclaw_git.merge import Conflict, Merged, foresee, merge
 from ironclaw_git.names import (
     IRONCLAW,
     Person,
@@ -110,7 +110,6 @@ __all__ = [
     "commit_all",
     "commit_changed",
     "contained",
-    "contains_all",
     "delete_branch",
     "drop_merged",
     "evidence",

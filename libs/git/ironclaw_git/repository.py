@@ -284,21 +284,27 @@ async def commit_tree(
     when: datetime | None = None,
 ) -> str:
     """Store a commit of `tree` and return its id; no ref moves. `when` is now unless given."""
-    check_sha(tree, "tree")
-    for parent in parents:
-        check_sha(parent)
-    seconds = int(when.timestamp() if when else time.time())
-    data = encode_commit(
-        tree, parents, check_message(message), check_person(author), check_person(committer), seconds
+    return await native(
+        layout, lambda repo: store_commit(repo, tree, parents, message, author, committer, when)
     )
 
-    def store(repo: pygit2.Repository) -> str:
-        require(repo, tree, "tree")
-        for parent in parents:
-            require(repo, parent, "commit")
-        return write(repo, "commit", data)
 
-    return await native(layout, store)
+def store_commit(
+    repository: pygit2.Repository,
+    tree: str,
+    parents: tuple[str, ...],
+    message: str,
+    author: Person,
+    committer: Person = IRONCLAW,
+    when: datetime | None = None,
+) -> str:
+    """Do as `commit_tree` does. Blocking."""
+    require(repository, check_sha(tree, "tree"), "tree")
+    for parent in parents:
+        require(repository, check_sha(parent), "commit")
+    seconds = int(when.timestamp() if when else time.time())
+    by = check_person(author), check_person(committer)
+    return write(repository, "commit", encode_commit(tree, parents, check_message(message), *by, seconds))
 
 
 def _zoned(value: datetime) -> datetime:

@@ -1,7 +1,9 @@
 """All files of a worktree stored as a tree and put into its index, in this process."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
+from typing import TypeVar
 
 import pygit2
 from msgspec import Struct
@@ -17,6 +19,8 @@ from ironclaw_git.scan import entries_before, files_below, look_through, trees_o
 from ironclaw_git.stagefile import IndexEntry, IndexLock
 from ironclaw_git.verbatim import is_plain_name, require_no_rules
 
+T = TypeVar("T")
+
 
 class Staged(Struct, frozen=True):
     """What stands in an index: its tree, and the commit that the worktree's HEAD is at, if any."""
@@ -27,33 +31,46 @@ class Staged(Struct, frozen=True):
 
 async def snapshot(layout: Layout) -> Staged | None:
     """Bring a worktree's index to what lies there and store its tree; None where git has to look."""
+    return await with_snapshot(layout, lambda _, staged: staged)
+
+
+async def with_snapshot(layout: Layout, act: Callable[[pygit2.Repository, Staged], T]) -> T | None:
+    """Do as `snapshot` does, then something with what it gives; None, and nothing done, as there."""
     ref = head_ref(layout.git_dir)
     root = layout.work_tree
     if root is None or ref is None or not ref.startswith("refs/heads/"):
         return None
     if not await leaves_files_alone(layout):
         return None
+    looked: list[Staged] = []
 
-    def work(repository: pygit2.Repository) -> Staged:
-        head = commit_at(repository, ref)
-        require_no_rules(layout.common_dir)
-        with IndexLock(layout.git_dir) as lock:
-            before, index_ns = entries_before(layout)
-            found = files_below(root, is_plain_name)
-            scanned = look_through(partial(tree_entries, repository), root, before, index_ns, found)
-            for data in scanned.blobs:
-                write(repository, "blob", data)
-            for data in scanned.trees:
-                write(repository, "tree", data)
-            tree = _store(repository, scanned.entries)
-            if scanned.entries != list(before.values()):
-                lock.replace(scanned.entries)
-        return Staged(head, tree)
+    def work(repository: pygit2.Repository) -> T:
+        looked.append(_stage(repository, layout, root, ref))
+        return act(repository, looked[0])
 
     try:
         return await under_lock(layout, work)
-    except GitError:  # git says better what is wrong, if anything is
-        return None
+    except GitError:
+        if looked:
+            raise
+        return None  # git says better what is wrong, if anything is
+
+
+def _stage(repository: pygit2.Repository, layout: Layout, root: Path, ref: str) -> Staged:
+    head = commit_at(repository, ref)
+    require_no_rules(layout.common_dir)
+    with IndexLock(layout.git_dir) as lock:
+        before, index_ns = entries_before(layout)
+        found = files_below(root, is_plain_name)
+        scanned = look_through(partial(tree_entries, repository), root, before, index_ns, found)
+        for data in scanned.blobs:
+            write(repository, "blob", data)
+        for data in scanned.trees:
+            write(repository, "tree", data)
+        tree = _store(repository, scanned.entries)
+        if scanned.entries != list(before.values()):
+            lock.replace(scanned.entries)
+    return Staged(head, tree)
 
 
 def _store(repository: pygit2.Repository, entries: Iterable[IndexEntry]) -> str:
