@@ -41,6 +41,7 @@ from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, NewBl
 from ironclaw_git.paths import check_relative_path, contained
 from ironclaw_git.promotion import catch_up, promote
 from ironclaw_git.push import Credentials, check_remote, push
+from ironclaw_git.reading import Reading
 from ironclaw_git.remote import Remote, fetch_worktree, push_branch
 from ironclaw_git.repository import Repository
 from ironclaw_git.run import GitResult, run_git
@@ -78,6 +79,7 @@ __all__ = [
     "Occupied",
     "OutputTooLarge",
     "Person",
+    "Reading",
     "Remote",
     "RemoteRefused",
     "Repository",
