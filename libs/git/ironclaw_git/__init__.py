@@ -23,7 +23,7 @@ from ironclaw_git.errors import (
 from ironclaw_git.evidence import evidence
 from ironclaw_git.kept import Family, Kept, drop_merged, kept_by_then, kept_refs
 from ironclaw_git.layout import WorktreeRecord, worktree_records
-from ironclaw_git.merge import Conflict, Merged, contains_all, foresee, merge
+from ironclaw_git.merge import Conflict, Merged, foresee, merge
 from ironclaw_git.names import (
     IRONCLAW,
     Person,
@@ -41,10 +41,12 @@ from ironclaw_git.objects import ChangedPath, CommitInfo, Diff, FileEntry, NewBl
 from ironclaw_git.paths import check_relative_path, contained
 from ironclaw_git.promotion import catch_up, promote
 from ironclaw_git.push import Credentials, check_remote, push
+from ironclaw_git.reading import Reading
 from ironclaw_git.remote import Remote, fetch_worktree, push_branch
 from ironclaw_git.repository import Repository
 from ironclaw_git.run import GitResult, run_git
 from ironclaw_git.salvage import archive_by_ref, salvage, salvage_by_ref
+from ironclaw_git.sparse import Touched
 from ironclaw_git.transport import GitService, advertise, exchange
 from ironclaw_git.trees import commit_changed, export_tree, join
 from ironclaw_git.worktree import (
@@ -77,11 +79,13 @@ __all__ = [
     "Occupied",
     "OutputTooLarge",
     "Person",
+    "Reading",
     "Remote",
     "RemoteRefused",
     "Repository",
     "StaleRef",
     "StoredObject",
+    "Touched",
     "UnknownObject",
     "UnsafeConfig",
     "UnsafeName",
@@ -108,7 +112,6 @@ __all__ = [
     "commit_all",
     "commit_changed",
     "contained",
-    "contains_all",
     "delete_branch",
     "drop_merged",
     "evidence",

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from ironclaw_git.errors import GitError
@@ -16,6 +17,7 @@ from ironclaw_git.layout import Layout, head_ref
 from ironclaw_git.native import opened
 from ironclaw_git.paths import is_git_dir_name, shown
 from ironclaw_git.refdb import commit_at
+from ironclaw_git.sparse import is_laid_out, read_folders
 
 STATUS_TIMEOUT_SECONDS = 120.0
 _COUNTED_MAX = 2_000  # beyond it git, in a process, is the faster one to ask
@@ -111,7 +113,7 @@ def _everything(root: Path) -> Iterator[str]:
 
 
 async def find_changes(layout: Layout, env_extra: dict[str, str] | None = None) -> Changes:
-    """Return what differs in the worktree from its HEAD; submodules are left alone."""
+    """Return what differs in the worktree from its HEAD; submodules, and what is left out, are left alone."""
     answer = await git(
         layout,
         *("status", "--porcelain=v2", "-z", "--branch", "--no-renames", "--no-ahead-behind"),
@@ -120,6 +122,10 @@ async def find_changes(layout: Layout, env_extra: dict[str, str] | None = None) 
         timeout=STATUS_TIMEOUT_SECONDS,
     )
     found = parse_status(answer.stdout)
+    folders = read_folders(layout)
+    if folders is not None:  # an index that was read from a commit has no marks for what is left out
+        deleted = tuple(path for path in found.deleted if is_laid_out(folders, path))
+        found = msgspec.structs.replace(found, deleted=deleted)
     root = layout.work_tree
     if root is None or not any(path.endswith(b"/") for path in found.untracked):
         return found

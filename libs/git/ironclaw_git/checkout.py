@@ -1,6 +1,5 @@
 """A checkout as somebody works in it: how it stands, and committing what is there."""
 
-import asyncio
 import contextlib
 import os
 import time
@@ -8,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pygit2
 from msgspec import Struct
 
 from ironclaw_git.changes import find_changes, find_no_changes, stage
@@ -21,8 +21,10 @@ from ironclaw_git.native import native
 from ironclaw_git.odb import tree_id
 from ironclaw_git.paths import check_relative_path, shown
 from ironclaw_git.refdb import NOTHING, swap
-from ironclaw_git.repository import Repository, commit_tree
-from ironclaw_git.snapshot import Staged, snapshot
+from ironclaw_git.repository import Repository, store_commit
+from ironclaw_git.scan import find_unchanged
+from ironclaw_git.snapshot import Staged, with_snapshot
+from ironclaw_git.sparse import read_folders
 from ironclaw_git.stagefile import is_ours
 
 # No git of ours runs in the worktree while its lock is held, so an older index.lock is a crash's. One that
@@ -62,12 +64,16 @@ def worktree_layout(path: str | Path, repo: Repository | None = None) -> Layout:
 async def status(path: str | Path, repo: Repository | None = None) -> WorktreeStatus:
     """Return how the worktree at `path` stands; writes nothing, takes no lock."""
     layout = worktree_layout(path, repo)
-    changes = await find_no_changes(layout) or await find_changes(layout)
+    look = find_no_changes if read_folders(layout) is None else find_unchanged
+    changes = await look(layout) or await find_changes(layout)
     head = changes.head
     if head is None:
         raise UnknownObject(f"{path} has no commit yet")
-    last_commit_at = await native(layout, lambda repository: committed_at(repository, head))
-    newest = await asyncio.to_thread(_newest_change, layout, changes.paths)
+
+    def dates(repository: pygit2.Repository) -> tuple[datetime, float]:
+        return committed_at(repository, head), _newest_change(layout, changes.paths)
+
+    last_commit_at, newest = await native(layout, dates)
     last = datetime.fromtimestamp(newest, UTC)
     return WorktreeStatus(
         head=head,
@@ -121,15 +127,25 @@ async def commit_all(
     layout = worktree_layout(path, repo)
     async with exclusive(layout.git_dir):
         drop_stale_lock(layout.git_dir / "index.lock")
-        staged = await snapshot(layout) if chosen is None else None
-        if staged is None:
+        ref = head_ref(layout.git_dir)
+
+        def commit(repository: pygit2.Repository, staged: Staged) -> str:
+            head = staged.head
+            if head is not None and not allow_empty and staged.tree == tree_id(repository, head):
+                return head
+            parents = () if head is None else (head,)
+            made = store_commit(repository, staged.tree, parents, message, author, committer)
+            if ref is not None:
+                swap(repository, ref, made, head or NOTHING, "ironclaw: commit")
+            return made
+
+        made = await with_snapshot(layout, commit) if chosen is None else None
+        if made is None:
             staged = await _stage(layout, chosen)
-        if staged.head is not None and not allow_empty and staged.tree == await _tree_of(layout, staged.head):
-            return staged.head
-        parents = () if staged.head is None else (staged.head,)
-        commit = await commit_tree(layout, staged.tree, parents, message, author, committer)
-        await _move_head(layout, commit, staged.head)
-        return commit
+            made = await native(layout, lambda repository: commit(repository, staged))
+            if ref is None and made != staged.head:
+                await _move_detached(layout, made, staged.head)
+        return made
 
 
 async def _stage(layout: Layout, chosen: Sequence[str] | None) -> Staged:
@@ -146,14 +162,8 @@ async def _tree_of(layout: Layout, commit: str) -> str:
     return await native(layout, lambda repository: tree_id(repository, commit))
 
 
-async def _move_head(layout: Layout, commit: str, expected: str | None) -> None:
-    """Move the branch that is out, or a detached HEAD; raise `StaleRef` when it moved meanwhile."""
-    ref = head_ref(layout.git_dir)
-    if ref is not None:
-        await native(
-            layout, lambda repository: swap(repository, ref, commit, expected or NOTHING, "ironclaw: commit")
-        )
-        return
+async def _move_detached(layout: Layout, commit: str, expected: str | None) -> None:
+    """Move a detached HEAD; raise `StaleRef` when it moved meanwhile."""
     args = ("update-ref", "-m", "ironclaw: commit", "HEAD", commit, expected or "")
     moved = await git(layout, *args, check=False)
     if moved.returncode != 0:

@@ -15,6 +15,7 @@ from ironclaw_git.environment import FIXED_SETTINGS, Settings, settings_variable
 from ironclaw_git.errors import UnsafeConfig
 from ironclaw_git.layout import Layout
 from ironclaw_git.run import OUTPUT_BYTES_MAX, TIMEOUT_SECONDS, GitResult, run_git
+from ironclaw_git.sparse import sparse_settings
 
 # A driver cannot be unset, and one that does nothing would silently keep our side: answer every custom
 # driver with git's own text merge, which reports a conflict where it has one.
@@ -166,7 +167,7 @@ async def leaves_files_alone(layout: Layout) -> bool:
 
 async def hardened_environment(layout: Layout) -> dict[str, str]:
     """Return the variables that bind git to this repository and make its configuration harmless."""
-    settings = await hardened_settings(layout)
+    settings = await hardened_settings(layout) + sparse_settings(layout)
     variables = repository_variables(layout)
     return {**variables, **settings_variables(FIXED_SETTINGS + settings)} if settings else variables
 

@@ -4,23 +4,26 @@ Most merges need no look into any file: the sides changed different paths, and t
 what is stored (`treewalk.merge_apart`). The others are git's, in one process.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TypeVar
 
 import pygit2
 from msgspec import Struct
 
 from ironclaw_contracts.artifacts import OPERATIONAL_FILES
-from ironclaw_git.history import fork_point
+from ironclaw_git.history import contains_all, fork_point
 from ironclaw_git.names import IRONCLAW, Person, check_ref, check_sha
 from ironclaw_git.native import native
 from ironclaw_git.objects import TreeEntry, encode_commit, encode_tree
 from ironclaw_git.odb import tree_entries, tree_id, write
 from ironclaw_git.paths import shown
 from ironclaw_git.refdb import swap
-from ironclaw_git.repository import Repository, commit_tree
+from ironclaw_git.repository import Repository, store_commit
 from ironclaw_git.run import failure
 from ironclaw_git.treewalk import merge_apart
+
+T = TypeVar("T")
 
 MERGE_TIMEOUT_SECONDS = 120.0
 _OPERATIONAL_NAMES = frozenset(name.encode() for name in OPERATIONAL_FILES)
@@ -62,21 +65,19 @@ async def merge(
     the tree are not honoured: every file is merged as text. What is already merged returns `mainline_sha`.
     Raises `UnknownObject`, and `GitError` for histories without a common commit.
     """
-    merged, mainline_tree = await _merge_trees(repo, mainline_sha, branch_sha)
-    if isinstance(merged, Conflict):
-        return merged
-    tree = merged
-    if tree == mainline_tree and await repo.is_ancestor(branch_sha, mainline_sha):
-        return Merged(mainline_sha, tree)
-    commit = await commit_tree(
-        repo.layout, tree, (mainline_sha, branch_sha), message, author, committer, when
-    )
-    return Merged(commit, tree)
+
+    def keep(repository: pygit2.Repository, tree: str, mainline_tree: str) -> Merged:
+        if tree == mainline_tree and contains_all(repository, mainline_sha, [branch_sha]):
+            return Merged(mainline_sha, tree)
+        parents = (mainline_sha, branch_sha)
+        return Merged(store_commit(repository, tree, parents, message, author, committer, when), tree)
+
+    return await _merge(repo, mainline_sha, branch_sha, keep)
 
 
 async def foresee(repo: Repository, ours: str, theirs: str) -> str | Conflict:
     """Return the tree that merging two commits would give, or where they conflict; no commit is made."""
-    return (await _merge_trees(repo, ours, theirs))[0]
+    return await _merge(repo, ours, theirs, lambda _, tree, __: tree)
 
 
 class _Sides(Struct, frozen=True):
@@ -90,21 +91,29 @@ class _Sides(Struct, frozen=True):
     theirs: str
 
 
-async def _merge_trees(repo: Repository, mainline_sha: str, branch_sha: str) -> tuple[str | Conflict, str]:
-    """Return the merged tree or the conflict, and the tree of `mainline_sha`."""
+async def _merge(
+    repo: Repository, mainline_sha: str, branch_sha: str, act: Callable[[pygit2.Repository, str, str], T]
+) -> T | Conflict:
+    """Do something with the merged tree and that of `mainline_sha`, or return the conflict."""
     check_sha(mainline_sha)
     check_sha(branch_sha)
-    sides = await native(repo.layout, lambda repository: _sides(repository, mainline_sha, branch_sha))
-    if sides.merged is not None:
-        return sides.merged, sides.mainline_tree
+
+    def attempt(repository: pygit2.Repository) -> tuple[_Sides, T | None]:
+        sides = _sides(repository, mainline_sha, branch_sha)
+        return sides, act(repository, sides.merged, sides.mainline_tree) if sides.merged is not None else None
+
+    sides, done = await native(repo.layout, attempt)
+    if done is not None:
+        return done
     args = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", mainline_sha, sides.theirs)
     answer = await repo.git(*args, check=False, timeout=MERGE_TIMEOUT_SECONDS)
     if answer.returncode not in {0, 1}:
         raise failure(answer, args)
     merged_tree, *paths = answer.stdout.rstrip(b"\0").split(b"\0")
     if answer.returncode == 1:
-        return Conflict(tuple(sorted({shown(path) for path in paths if path}))), sides.mainline_tree
-    return merged_tree.decode(), sides.mainline_tree
+        return Conflict(tuple(sorted({shown(path) for path in paths if path})))
+    tree = merged_tree.decode()
+    return await native(repo.layout, lambda repository: act(repository, tree, sides.mainline_tree))
 
 
 def _sides(repository: pygit2.Repository, mainline_sha: str, branch_sha: str) -> _Sides:
@@ -123,11 +132,6 @@ def _sides(repository: pygit2.Repository, mainline_sha: str, branch_sha: str) ->
     tree = write(repository, "tree", encode_tree(plain))
     aside = encode_commit(tree, (branch_sha,), b"Leave operational files aside\n", IRONCLAW, IRONCLAW, 0)
     return _Sides(trees[0], None, write(repository, "commit", aside))
-
-
-async def contains_all(repo: Repository, commit: str, shas: Iterable[str]) -> bool:
-    """Say whether `commit` contains every one of `shas`; raise `UnknownObject` when one is not known."""
-    return await repo.contains_all(commit, list(shas))
 
 
 async def swap_ref(repo: Repository, ref: str, new: str, expected_old: str, reason: str) -> None:

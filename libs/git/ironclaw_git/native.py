@@ -51,22 +51,28 @@ def opened(git_dir: Path) -> Generator[pygit2.Repository]:
 async def native(layout: Layout, act: Callable[[pygit2.Repository], T]) -> T:
     """Do one piece of work on the repository at `layout`, in a thread; `UnsafeConfig` as `git` raises it."""
     await hardened_settings(layout)
-
-    def work() -> T:
-        with opened(layout.common_dir) as repository:
-            return act(repository)
-
-    return await asyncio.to_thread(work)
+    return await asyncio.to_thread(_opening, layout, act)
 
 
 async def under_lock(layout: Layout, act: Callable[[pygit2.Repository], T]) -> T:
-    """Do as `native` does. A caller that is cancelled is let go when the work is done, not before.
+    """Do as `native` does, unbroken."""
+    await hardened_settings(layout)
+    return await unbroken(lambda: _opening(layout, act))
+
+
+async def unbroken(work: Callable[[], T]) -> T:
+    """Do one piece of work in a thread. A caller that is cancelled is let go when it is done, not before.
 
     So a lock of the caller's keeps others away from what the thread still writes.
     """
-    working = asyncio.ensure_future(native(layout, act))
+    working = asyncio.ensure_future(asyncio.to_thread(work))
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
         await asyncio.wait([working])
         raise
+
+
+def _opening(layout: Layout, act: Callable[[pygit2.Repository], T]) -> T:
+    with opened(layout.common_dir) as repository:
+        return act(repository)

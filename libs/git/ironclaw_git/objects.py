@@ -7,13 +7,16 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from ironclaw_git.errors import UnknownObject
+from ironclaw_git.errors import GitError, UnknownObject
 from ironclaw_git.names import Person
 from ironclaw_git.paths import shown
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 _CRUD = " .,:;<>\"\\'"  # what git strips from the ends of names and addresses
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+_TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+_TREE = re.compile(rb"(?:[0-7]+ [^\0]+\0.{20})*", re.DOTALL)
 
 
 class FileEntry(Struct, frozen=True):
@@ -65,7 +68,7 @@ class Diff(Struct, frozen=True):
     truncated: bool
 
 
-class TreeEntry(Struct, frozen=True):
+class TreeEntry(Struct, frozen=True, gc=False):
     """One entry of a tree, as stored: mode without leading zeros, name in bytes, binary object id."""
 
     mode: bytes
@@ -98,15 +101,10 @@ def parse_batch(output: bytes, asked: Iterable[str]) -> Iterator[StoredObject]:
 
 
 def parse_tree(data: bytes) -> list[TreeEntry]:
-    """Return the entries of a stored tree."""
-    entries: list[TreeEntry] = []
-    position = 0
-    while position < len(data):
-        space = data.index(b" ", position)
-        end = data.index(b"\0", space)
-        entries.append(TreeEntry(data[position:space], data[space + 1 : end], data[end + 1 : end + 21]))
-        position = end + 21
-    return entries
+    """Return the entries of a stored tree. Raises `GitError` when it is none."""
+    if _TREE.fullmatch(data) is None:
+        raise GitError("a tree of the repository cannot be read: run git fsck there")
+    return [TreeEntry(*found) for found in _TREE_ENTRY.findall(data)]
 
 
 def encode_tree(entries: Iterable[TreeEntry]) -> bytes:

@@ -1,12 +1,14 @@
 """The object database: reading and writing objects by their ids. Blocking; see `native`."""
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import pygit2
 from pygit2.enums import ObjectType
 
 from ironclaw_git.errors import GitError, OutputTooLarge, UnknownObject
-from ironclaw_git.objects import StoredObject, TreeEntry, parse_tree
+from ironclaw_git.objects import StoredObject, TreeEntry, object_id, parse_tree
 
 KINDS = {
     ObjectType.COMMIT: "commit",
@@ -52,8 +54,23 @@ def require(repository: pygit2.Repository, sha: str, kind: str) -> None:
 
 
 def write(repository: pygit2.Repository, kind: str, data: bytes) -> str:
-    """Store an object and return its id; one that is there already is left alone."""
+    """Store an object and return its id; one that is there already is left alone, but for its date."""
+    sha = object_id(kind, data)
+    if _freshen(repository, sha):
+        return sha
     return str(repository.odb.write(_TYPES[kind], data))
+
+
+def _freshen(repository: pygit2.Repository, sha: str) -> bool:
+    """Date an object of a file of its own to now, as git does when it is stored again; False without one.
+
+    So it is not pruned as long forgotten. libgit2 would write it whole before it finds that it is there.
+    """
+    try:
+        os.utime(Path(repository.path, "objects", sha[:2], sha[2:]))
+    except OSError:
+        return False
+    return True
 
 
 def tree_id(repository: pygit2.Repository, commit: str) -> str:

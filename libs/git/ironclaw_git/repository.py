@@ -12,17 +12,17 @@ import fnmatch
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import TypeVar
 
 import pygit2
 
 from ironclaw_git.environment import environment
 from ironclaw_git.errors import GitError, NotARepository, Occupied, UnknownObject
 from ironclaw_git.hardened import git, hardened_environment
-from ironclaw_git.history import changed_paths, contains_all, new_blobs
 from ironclaw_git.layout import Layout, head_ref, locate
 from ironclaw_git.locks import exclusive
 from ironclaw_git.names import (
@@ -33,7 +33,6 @@ from ironclaw_git.names import (
     check_message,
     check_person,
     check_ref,
-    check_revision,
     check_sha,
 )
 from ironclaw_git.native import native
@@ -42,18 +41,18 @@ from ironclaw_git.objects import (
     CommitInfo,
     Diff,
     FileEntry,
-    NewBlobs,
     encode_commit,
     parse_files,
     parse_refs,
     plain_lines,
 )
-from ironclaw_git.odb import blobs_at, header, read_blob, read_blobs, require, tree_id, write
-from ironclaw_git.paths import absolute, check_relative_path
-from ironclaw_git.refdb import commit_at, standing
+from ironclaw_git.odb import require, write
+from ironclaw_git.paths import absolute
+from ironclaw_git.reading import READ_BYTES_MAX, Reading
 from ironclaw_git.run import GitResult, run_git
 
-READ_BYTES_MAX = 16 * 1024 * 1024
+T = TypeVar("T")
+
 _HEADS = "refs/heads/"
 
 
@@ -136,15 +135,17 @@ class Repository:
         """Run git on the objects and refs, without a work tree."""
         return await git(self.layout, *args, input=input, check=check, timeout=timeout)
 
+    async def reading(self, act: Callable[[Reading], T]) -> T:
+        """Read several things in one go, in a thread."""
+        return await native(self.layout, lambda repository: act(Reading(repository)))
+
     async def resolve(self, revision: str) -> str:
         """Return the commit that a full object id, branch, ref or `HEAD` means; raise `UnknownObject`."""
-        wanted = check_revision(revision)
-        return await native(self.layout, lambda repo: commit_at(repo, wanted))
+        return await self.reading(lambda now: now.resolve(revision))
 
     async def ref(self, name: str) -> str | None:
         """Return the object that a full ref stands on; None when there is no such ref."""
-        wanted = check_ref(name)
-        return await native(self.layout, lambda repo: standing(repo, wanted))
+        return await self.reading(lambda now: now.ref(name))
 
     async def mainline_head(self) -> str:
         """Return the commit that the mainline stands on."""
@@ -154,18 +155,13 @@ class Repository:
         """Say whether `descendant` contains `ancestor`; both are full object ids."""
         return await self.contains_all(descendant, (ancestor,))
 
-    async def contains_all(self, commit: str, shas: tuple[str, ...] | list[str]) -> bool:
+    async def contains_all(self, commit: str, shas: Sequence[str]) -> bool:
         """Say whether `commit` contains every one of `shas`; raise `UnknownObject` when one is not known."""
-        if not shas:
-            return True
-        wanted = [check_sha(sha) for sha in shas]
-        check_sha(commit)
-        return await native(self.layout, lambda repo: contains_all(repo, commit, wanted))
+        return not shas or await self.reading(lambda now: now.contains_all(commit, shas))
 
     async def tree_of(self, commit: str) -> str:
         """Return the hash of a commit's tree; raise `UnknownObject`."""
-        check_sha(commit)
-        return await native(self.layout, lambda repo: tree_id(repo, commit))
+        return await self.reading(lambda now: now.tree_of(commit))
 
     async def list_files(
         self, commit: str, pattern: str | None = None, limit: int = 1_000
@@ -184,57 +180,8 @@ class Repository:
         return files
 
     async def read_file(self, commit: str, path: str, max_bytes: int = READ_BYTES_MAX) -> bytes:
-        """Return the bytes of one file of a commit as stored; of a link, where it points.
-
-        Raises `UnsafePath`, `UnknownObject`, and `OutputTooLarge` above `max_bytes`.
-        """
-        wanted = check_relative_path(path)
-        check_sha(commit)
-        return await native(self.layout, lambda repo: read_blob(repo, commit, wanted, max_bytes))
-
-    async def read_files(
-        self, commit: str, paths: Sequence[str], file_bytes_max: int = READ_BYTES_MAX
-    ) -> dict[str, bytes | None]:
-        """Return the bytes of several files of a commit as stored.
-
-        None stands for what is not there, is no file, or is larger than `file_bytes_max`; see `sizes`.
-        """
-        wanted = [check_relative_path(path) for path in paths]
-        check_sha(commit)
-        return await native(self.layout, lambda repo: read_blobs(repo, commit, wanted, file_bytes_max))
-
-    async def sizes(self, commit: str, paths: Sequence[str]) -> dict[str, int]:
-        """Return the size in bytes of each of these paths that is a file or link of a commit.
-
-        Raises `UnsafePath`.
-        """
-        check_sha(commit)
-        wanted = [check_relative_path(path) for path in paths]
-        found = await native(self.layout, lambda repo: blobs_at(repo, commit, wanted))
-        return {path: size for path, (_, size) in found.items()}
-
-    async def new_blobs(
-        self, commit: str, known: str, *, file_bytes_max: int, total_bytes_max: int
-    ) -> NewBlobs:
-        """Return every file version that `commit` brings in its history and `known` does not contain.
-
-        See `history.new_blobs`.
-        """
-        for sha in (commit, known):
-            check_sha(sha)
-        return await native(
-            self.layout,
-            lambda repo: new_blobs(
-                repo, commit, known, file_bytes_max=file_bytes_max, total_bytes_max=total_bytes_max
-            ),
-        )
-
-    async def object_sizes(self, shas: Sequence[str]) -> list[int]:
-        """Return the sizes of objects in bytes; 0 for what is not here, as a removed file or a submodule."""
-        wanted = [check_sha(sha) for sha in shas]
-        return await native(
-            self.layout, lambda repo: [about[1] if (about := header(repo, sha)) else 0 for sha in wanted]
-        )
+        """Return the bytes of one file of a commit; see `Reading.read_file`."""
+        return await self.reading(lambda now: now.read_file(commit, path, max_bytes))
 
     async def log(self, commit: str, limit: int = 50, graph: bool = False) -> list[str]:
         """Return the history of a commit as `git log --oneline` lines, newest first; controls removed."""
@@ -264,9 +211,7 @@ class Repository:
 
     async def changed_paths(self, base: str, head: str) -> list[ChangedPath]:
         """Return every path that differs between two commits; a rename is a deletion and an addition."""
-        for sha in (base, head):
-            check_sha(sha)
-        return await native(self.layout, lambda repo: changed_paths(repo, base, head))
+        return await self.reading(lambda now: now.changed_paths(base, head))
 
     async def refs(self, prefix: str = "refs/heads") -> dict[str, str]:
         """Return every ref that is `prefix` or below it, with its object id."""
@@ -284,21 +229,27 @@ async def commit_tree(
     when: datetime | None = None,
 ) -> str:
     """Store a commit of `tree` and return its id; no ref moves. `when` is now unless given."""
-    check_sha(tree, "tree")
-    for parent in parents:
-        check_sha(parent)
-    seconds = int(when.timestamp() if when else time.time())
-    data = encode_commit(
-        tree, parents, check_message(message), check_person(author), check_person(committer), seconds
+    return await native(
+        layout, lambda repo: store_commit(repo, tree, parents, message, author, committer, when)
     )
 
-    def store(repo: pygit2.Repository) -> str:
-        require(repo, tree, "tree")
-        for parent in parents:
-            require(repo, parent, "commit")
-        return write(repo, "commit", data)
 
-    return await native(layout, store)
+def store_commit(
+    repository: pygit2.Repository,
+    tree: str,
+    parents: tuple[str, ...],
+    message: str,
+    author: Person,
+    committer: Person = IRONCLAW,
+    when: datetime | None = None,
+) -> str:
+    """Do as `commit_tree` does. Blocking."""
+    require(repository, check_sha(tree, "tree"), "tree")
+    for parent in parents:
+        require(repository, check_sha(parent), "commit")
+    seconds = int(when.timestamp() if when else time.time())
+    by = check_person(author), check_person(committer)
+    return write(repository, "commit", encode_commit(tree, parents, check_message(message), *by, seconds))
 
 
 def _zoned(value: datetime) -> datetime:

@@ -1,32 +1,25 @@
 """All files of a worktree stored as a tree and put into its index, in this process."""
 
-import os
-import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import pygit2
 from msgspec import Struct
 
-from ironclaw_git.changes import read_beneath
 from ironclaw_git.errors import GitError
 from ironclaw_git.hardened import leaves_files_alone
 from ironclaw_git.layout import Layout, head_ref
 from ironclaw_git.native import under_lock
-from ironclaw_git.objects import TreeEntry, encode_tree, object_id
-from ironclaw_git.odb import TREE_MODE, header, require, write
+from ironclaw_git.objects import EMPTY_TREE
+from ironclaw_git.odb import TREE_MODE, header, require, tree_entries, write
 from ironclaw_git.refdb import commit_at
-from ironclaw_git.stagefile import IndexEntry, IndexLock, entry_of, read_index, seen
-from ironclaw_git.verbatim import (
-    BYTES_MAX,
-    DEPTH_MAX,
-    FILES_MAX,
-    OPEN_FOLDER,
-    STORED_MAX,
-    LeftToGit,
-    is_plain_name,
-    require_no_rules,
-)
+from ironclaw_git.scan import entries_before, files_below, look_through, trees_of
+from ironclaw_git.stagefile import IndexEntry, IndexLock
+from ironclaw_git.verbatim import is_plain_name, require_no_rules
+
+T = TypeVar("T")
 
 
 class Staged(Struct, frozen=True):
@@ -38,133 +31,56 @@ class Staged(Struct, frozen=True):
 
 async def snapshot(layout: Layout) -> Staged | None:
     """Bring a worktree's index to what lies there and store its tree; None where git has to look."""
+    return await with_snapshot(layout, lambda _, staged: staged)
+
+
+async def with_snapshot(layout: Layout, act: Callable[[pygit2.Repository, Staged], T]) -> T | None:
+    """Do as `snapshot` does, then something with what it gives; None, and nothing done, as there."""
     ref = head_ref(layout.git_dir)
     root = layout.work_tree
     if root is None or ref is None or not ref.startswith("refs/heads/"):
         return None
     if not await leaves_files_alone(layout):
         return None
+    looked: list[Staged] = []
 
-    def work(repository: pygit2.Repository) -> Staged:
-        head = commit_at(repository, ref)
-        require_no_rules(layout.common_dir)
-        with IndexLock(layout.git_dir) as lock:
-            before, index_ns = read_index(layout.git_dir)
-            found = _files(os.fspath(root))
-            for path in before.keys() - found.keys():
-                # The rules of a file that is gone from the worktree, git takes from the index.
-                if not all(is_plain_name(name) for name in path.split(b"/")):
-                    raise LeftToGit(f"{path!r} means something to git")
-            entries, fresh = _entries(root, before, index_ns, found)
-            for data in fresh:
-                write(repository, "blob", data)
-            tree = _store(repository, entries)
-            if entries != list(before.values()):
-                lock.replace(entries)
-        return Staged(head, tree)
+    def work(repository: pygit2.Repository) -> T:
+        looked.append(_stage(repository, layout, root, ref))
+        return act(repository, looked[0])
 
     try:
         return await under_lock(layout, work)
-    except GitError:  # git says better what is wrong, if anything is
-        return None
+    except GitError:
+        if looked:
+            raise
+        return None  # git says better what is wrong, if anything is
 
 
-def _files(root: str) -> dict[bytes, os.stat_result]:
-    """Return every file and link below a worktree, following none; raise `LeftToGit`, `OSError`."""
-    found: dict[bytes, os.stat_result] = {}
-
-    def look(descriptor: int, prefix: bytes, depth: int) -> None:
-        if depth == 0:
-            raise LeftToGit("the folders are nested too deeply")
-        with os.scandir(descriptor) as entries:
-            for entry in entries:
-                name = os.fsencode(entry.name)
-                if name == b".git" and not prefix:
-                    continue
-                if not is_plain_name(name):
-                    raise LeftToGit(f"{name!r} means something to git")
-                if entry.is_dir(follow_symlinks=False):
-                    inner = os.open(name, OPEN_FOLDER, dir_fd=descriptor)
-                    try:
-                        look(inner, prefix + name + b"/", depth - 1)
-                    finally:
-                        os.close(inner)
-                    continue
-                about = entry.stat(follow_symlinks=False)
-                if not (stat.S_ISREG(about.st_mode) or stat.S_ISLNK(about.st_mode)):
-                    raise LeftToGit(f"{name!r} is no file or link")
-                if len(found) == FILES_MAX:
-                    raise LeftToGit("there are many files")
-                found[prefix + name] = about
-
-    descriptor = os.open(root, OPEN_FOLDER)
-    try:
-        look(descriptor, b"", DEPTH_MAX)
-    finally:
-        os.close(descriptor)
-    return found
-
-
-def _entries(
-    root: Path, before: dict[bytes, IndexEntry], index_ns: int, found: dict[bytes, os.stat_result]
-) -> tuple[list[IndexEntry], list[bytes]]:
-    """Return an entry for each file, in the order of an index, and the contents that are to be stored."""
-    entries: list[IndexEntry] = []
-    fresh: list[bytes] = []
-    size = 0
-    for path, about in sorted(found.items()):
-        known = before.get(path)
-        if known is not None and is_unchanged(known, about, index_ns):
-            entries.append(known)
-            continue
-        size += about.st_size
-        held = read_beneath(root, path) if size <= BYTES_MAX else None
-        if held is None:
-            raise LeftToGit(f"{path!r} went away, or what changed is large")
-        mode, data = held
-        entry = entry_of(path, mode, bytes.fromhex(object_id("blob", data)), about)
-        entries.append(entry)
-        if known is None or known.oid != entry.oid:
-            fresh.append(data)
-    if len(fresh) > STORED_MAX:
-        raise LeftToGit("much changed")
-    return entries, fresh
-
-
-def is_unchanged(known: IndexEntry, about: os.stat_result, index_ns: int) -> bool:
-    """Say whether a file surely holds what the index says, by its looks alone. Pure.
-
-    No program can choose a file's change time. So a file that looks the same was not written again, unless
-    within one tick of the clock; and one that changed before the index was begun has that tick behind it.
-    """
-    mode = about.st_mode
-    same_mode = known.mode == (0o120000 if stat.S_ISLNK(mode) else 0o100755 if mode & 0o100 else 0o100644)
-    settled = max(about.st_mtime_ns, about.st_ctime_ns) < index_ns
-    return settled and same_mode and known.seen == seen(about)
+def _stage(repository: pygit2.Repository, layout: Layout, root: Path, ref: str) -> Staged:
+    head = commit_at(repository, ref)
+    require_no_rules(layout.common_dir)
+    with IndexLock(layout.git_dir) as lock:
+        before, index_ns = entries_before(layout)
+        found = files_below(root, is_plain_name)
+        scanned = look_through(partial(tree_entries, repository), root, before, index_ns, found)
+        for data in scanned.blobs:
+            write(repository, "blob", data)
+        for data in scanned.trees:
+            write(repository, "tree", data)
+        tree = _store(repository, scanned.entries)
+        if scanned.entries != list(before.values()):
+            lock.replace(scanned.entries)
+    return Staged(head, tree)
 
 
 def _store(repository: pygit2.Repository, entries: Iterable[IndexEntry]) -> str:
     """Store the trees of these entries, and return the id of the whole."""
-    folders: dict[bytes, list[TreeEntry]] = {b"": []}
-    for entry in entries:
-        folder, _, name = entry.path.rpartition(b"/")
-        _within(folders, folder).append(TreeEntry(b"%o" % entry.mode, name, entry.oid))
-    while True:
-        folder, held = folders.popitem()  # the newest, so what it holds below is stored already
-        data = encode_tree(held)
-        if header(repository, object_id("tree", data)) is None:
+    stored = {entry.oid for entry in entries if entry.left_out}  # as a tree of the repository has it
+    whole = EMPTY_TREE
+    for whole, data, held in trees_of(entries):
+        if header(repository, whole) is None:
             for one in held:
-                require(repository, one.oid.hex(), "tree" if one.mode == TREE_MODE else "blob")
-        tree = write(repository, "tree", data)
-        if not folder:
-            return tree
-        parent, _, name = folder.rpartition(b"/")
-        folders[parent].append(TreeEntry(TREE_MODE, name, bytes.fromhex(tree)))
-
-
-def _within(folders: dict[bytes, list[TreeEntry]], folder: bytes) -> list[TreeEntry]:
-    """Return what a folder holds, adding it after its parents when it is new."""
-    if folder not in folders:
-        _within(folders, folder.rpartition(b"/")[0])
-        folders[folder] = []
-    return folders[folder]
+                if one.oid not in stored:
+                    require(repository, one.oid.hex(), "tree" if one.mode == TREE_MODE else "blob")
+        write(repository, "tree", data)
+    return whole

@@ -8,6 +8,7 @@ submodules, names that some file system takes for `.git`, and the configuration 
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from ironclaw_git.errors import GitError
@@ -47,6 +48,14 @@ def is_plain_name(name: bytes) -> bool:
         return not has_ignored_marks(name.decode())
     except UnicodeDecodeError:
         return False
+
+
+def are_plain_names(names: Iterable[bytes]) -> bool:
+    """Say whether all these components are plain; most folders are told from all their names at once."""
+    known = list(names)
+    joined = b"\0%b\0" % b"\0".join(known)
+    marked = any(mark in joined for mark in (b"\0.", b"\0\0", b"~", b"/", b"\\"))
+    return (joined.isascii() and not marked) or all(map(is_plain_name, known))
 
 
 def require_no_rules(common_dir: Path) -> None:

@@ -11,12 +11,14 @@ import shutil
 from itertools import count
 from pathlib import Path
 
+import pygit2
 from msgspec import Struct
 
 from ironclaw_git.changes import find_changes
 from ironclaw_git.checkout import worktree_layout
-from ironclaw_git.errors import NotARepository, Occupied, StaleRef, UnknownObject, UnsafePath, WouldLoseWork
-from ironclaw_git.hardened import git
+from ironclaw_git.errors import NotARepository, Occupied, StaleRef, UnsafePath, WouldLoseWork
+from ironclaw_git.hardened import git, hardened_settings
+from ironclaw_git.history import contains_all
 from ironclaw_git.layout import (
     HALF_MADE,
     WORKTREES,
@@ -28,12 +30,13 @@ from ironclaw_git.layout import (
     stands,
     worktree_records,
 )
-from ironclaw_git.merge import swap_ref
 from ironclaw_git.names import branch_ref, check_sha
+from ironclaw_git.native import opened, unbroken
 from ironclaw_git.paths import absolute, shown
 from ironclaw_git.populate import populate
-from ironclaw_git.refdb import NOTHING
+from ironclaw_git.refdb import NOTHING, standing, swap
 from ironclaw_git.repository import Repository
+from ironclaw_git.sparse import Touched
 
 _CHECKOUT_TIMEOUT_SECONDS = 300.0
 
@@ -46,8 +49,18 @@ class Worktree(Struct, frozen=True):
     head: str
 
 
-async def add_worktree(repo: Repository, path: str | Path, branch: str, base_commit: str) -> Worktree:
+async def add_worktree(
+    repo: Repository,
+    path: str | Path,
+    branch: str,
+    base_commit: str,
+    *,
+    touched: Touched | None = None,
+) -> Worktree:
     """Make a worktree at `path` with `branch` out, starting at `base_commit`, or return the one there.
+
+    Folders of which `touched` names nothing that is read are left out, as by git's sparse checkout, unless
+    git has to do it.
 
     A branch that exists keeps its commits; one that has none of its own moves up to `base_commit`. What a
     crash left half made is made anew. Raises `Occupied` when the path or the branch serves something else.
@@ -62,14 +75,11 @@ async def add_worktree(repo: Repository, path: str | Path, branch: str, base_com
                 found = await _settle(repo, record, target, ref)
                 if found is not None:
                     return Worktree(target, branch, found)
-        await asyncio.to_thread(_make_room, repo, target)
-        if not await _branch_exists(repo, ref, base_commit):
-            await swap_ref(repo, ref, base_commit, NOTHING, "ironclaw: start from the current mainline")
-        head = await repo.resolve(ref)
-        layout = await asyncio.to_thread(_link, repo, target, ref)
-        if not await populate(layout, head):
+        await hardened_settings(repo.layout)
+        head, layout = await unbroken(lambda: _begin(repo, target, ref, base_commit))
+        if not await populate(layout, head, touched):
             await git(layout, "read-tree", "--reset", "-u", head, timeout=_CHECKOUT_TIMEOUT_SECONDS)
-        await asyncio.to_thread((layout.git_dir / "locked").unlink)
+        (layout.git_dir / "locked").unlink()
         return Worktree(target, branch, head)
 
 
@@ -142,14 +152,21 @@ def _make_room(repo: Repository, target: Path) -> None:
         raise Occupied(f"{target} already exists and is no worktree of {repo.git_dir}; move it away")
 
 
-async def _branch_exists(repo: Repository, ref: str, base_commit: str) -> bool:
-    try:
-        head = await repo.resolve(ref)
-    except UnknownObject:
-        return False
-    if head != base_commit and await repo.is_ancestor(head, base_commit):
-        await swap_ref(repo, ref, base_commit, head, "ironclaw: start from the current mainline")
-    return True
+def _begin(repo: Repository, target: Path, ref: str, base_commit: str) -> tuple[str, Layout]:
+    """Make a branch, and a worktree for it without files; return where the branch stands."""
+    _make_room(repo, target)
+    with opened(repo.git_dir) as repository:
+        head = _start_branch(repository, ref, base_commit)
+    return head, _link(repo, target, ref)
+
+
+def _start_branch(repository: pygit2.Repository, ref: str, base_commit: str) -> str:
+    """Make a branch, or move one that has no commit of its own up to the base; return where it stands."""
+    head = standing(repository, ref)
+    if head is not None and (head == base_commit or not contains_all(repository, base_commit, [head])):
+        return head
+    swap(repository, ref, base_commit, head or NOTHING, "ironclaw: start from the current mainline")
+    return base_commit
 
 
 def _trash_prefix(path: Path) -> str:

@@ -1,17 +1,31 @@
 """Take a wish in: name its theater, record the run. Nothing is half made, since one event is all there is."""
 
+import asyncio
+
+import structlog
+from msgspec import Struct
+
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_co.playbooks import failure_policy
-from ironclaw_co.routing import Router
+from ironclaw_co.routing import Router, RoutingTable
 from ironclaw_contracts.derived import run_event
 from ironclaw_contracts.endpoints import vault
 from ironclaw_contracts.endpoints.co import Cancellation, RunRequest
-from ironclaw_contracts.errors import EventConflict, NotFound
+from ironclaw_contracts.errors import EventConflict, NotFound, Problem
 from ironclaw_contracts.events import EventType, new_event
 from ironclaw_contracts.ids import derived_event_id, new_id
 from ironclaw_contracts.payloads import RunCreated, RunUpdated
 from ironclaw_contracts.snapshots import RunSnapshot
+
+log = structlog.get_logger()
+
+
+class Admitted(Struct, frozen=True):
+    """A run as it was recorded, and who gets its orders as of then, where that is known."""
+
+    run: RunSnapshot
+    table: RoutingTable | None
 
 
 class Admission:
@@ -32,7 +46,7 @@ class Admission:
         self._garrison_id = garrison_id
         self._known_theaters: set[str] = set()
 
-    async def create(self, request: RunRequest) -> RunSnapshot:
+    async def create(self, request: RunRequest) -> Admitted:
         """Record a run; the same `run_id` and request again give the same run.
 
         Raises `NotFound` when the theater or the run that it follows up does not exist; the default theater
@@ -67,7 +81,15 @@ class Admission:
                 event_id=derived_event_id(run_id, EventType.RUN_CREATED),
             )
         ]
-        return (await self._ledger.append_and_see(created)).runs[0]
+        seen, table = await asyncio.gather(self._ledger.append_and_see(created), self._table())
+        return Admitted(seen.runs[0], table)
+
+    async def _table(self) -> RoutingTable | None:
+        try:
+            return await self._router.table()
+        except Problem as error:  # the run is recorded or not, whatever comes of this
+            log.info("routed when it is planned", reason=error.message)
+            return None
 
     async def check_profile(self, name: str) -> None:
         """Raise `BadRequest`, naming those that there are, when no profile has this name."""

@@ -9,7 +9,7 @@ import structlog
 from ironclaw_chassis.client import ServiceClient
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_chassis.node.beating import ServiceNode
-from ironclaw_co.intents import compose_intent, intent_id_of, is_announced, link_to
+from ironclaw_co.intents import compose_intent, intent_id_of, is_announced, is_first, link_to
 from ironclaw_contracts.derived import run_event
 from ironclaw_contracts.endpoints import duty_officer_relay as relay
 from ironclaw_contracts.enums import RunStatus
@@ -29,12 +29,17 @@ class Announcing:
         self._client = client
         self._ledger = ledger
         self._node = node
+        self._planned: dict[str, RunSnapshot] = {}
         self._waiting: set[str] = set()
         self._active: dict[str, ActiveIntentRef] = {}
 
+    def planned(self, run: RunSnapshot) -> None:
+        """Take note of a run whose plan is to be announced: the next look at it need not ask the ledger."""
+        self._planned[run.run_id] = run
+
     async def announce(self, run_id: str) -> None:
         """Announce the run's present plan unless that is done; link the intent, and its ACK when it came."""
-        run = (await self._ledger.run(run_id)).run
+        run = self._planned.pop(run_id, None) or (await self._ledger.run(run_id)).run
         if not is_announced(run):
             self._waiting.add(run_id)
             run = await self._link(run, await self._held(run))
@@ -57,16 +62,19 @@ class Announcing:
 
     async def _held(self, run: RunSnapshot) -> relay.RelayedIntent:
         """Return the intent of the present plan as the relay holds it, handed in if it is not."""
-        try:
-            held = await self._client.call(relay.GET_RELAYED_INTENT, intent_id=intent_id_of(run.run_id))
-        except NotFound:
-            held = None
+        held = None if is_first(run) else await self._newest(run)
         if held is not None and run.plan is not None and held.plan_version == run.plan.version:
             return held
         now = datetime.now(UTC)
         intent = compose_intent(run, (await self._node.signer()).node_id, held, now)
         message = await self._node.announcement(intent, now)
         return await self._client.call(relay.RELAY_INTENT, relay.Relayed(message))
+
+    async def _newest(self, run: RunSnapshot) -> relay.RelayedIntent | None:
+        try:
+            return await self._client.call(relay.GET_RELAYED_INTENT, intent_id=intent_id_of(run.run_id))
+        except NotFound:
+            return None
 
     async def _link(self, run: RunSnapshot, held: relay.RelayedIntent) -> RunSnapshot:
         link = link_to(held)

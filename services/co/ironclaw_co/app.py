@@ -91,6 +91,7 @@ def compose(settings: Settings) -> Litestar:
         if view.run.status is not RunStatus.OPEN:
             announcing.ended(run_id)
         if not is_announced(view.run):
+            announcing.planned(view.run)
             announcer.nudge(run_id)
 
     reconciler = Reconciler("co", advance, RunSweep(client).keys, period_seconds=settings.sweep_seconds)

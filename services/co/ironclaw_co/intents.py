@@ -81,6 +81,14 @@ def is_announced(run: RunSnapshot) -> bool:
     return has_current(run) and run.intent is not None and run.intent.ack_status in {"accepted", "rejected"}
 
 
+def is_first(run: RunSnapshot) -> bool:
+    """Tell whether the run's plan is its first, and no intent of it is linked.
+
+    No version can come before that intent; where the relay holds it already, it keeps the one it holds.
+    """
+    return run.plan is not None and run.plan.version == 1 and run.intent is None
+
+
 def has_current(run: RunSnapshot) -> bool:
     """Tell whether the run links an intent of its present plan."""
     return run.plan is not None and run.intent is not None and run.intent.plan_version == run.plan.version

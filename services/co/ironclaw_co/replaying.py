@@ -59,7 +59,7 @@ class Replaying:
             vault.OPEN_THEATER,
             vault.TheaterRequest(theater_id=theater, copy_of=view.run.theater_id, commit=base),
         )
-        run = await self._admission.create(
+        admitted = await self._admission.create(
             RunRequest(
                 user_id=request.user_id,
                 objective=view.run.objective,
@@ -74,7 +74,7 @@ class Replaying:
                 replays=view.run.run_id,
             )
         )
-        return ReplayPart(run.run_id, theater, base, [order.order_id for order in orders])
+        return ReplayPart(admitted.run.run_id, theater, base, [order.order_id for order in orders])
 
 
 def by_base_commit(view: RunView) -> dict[str, list[OrderSnapshot]]:

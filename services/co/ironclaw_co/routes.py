@@ -28,10 +28,10 @@ def build_routes(
 
     @routes.serve(api.CREATE_RUN)
     async def create_run(call: Call[api.RunRequest, Nothing]) -> RunSnapshot:
-        run = await admission.create(call.body)
-        commander.begin(run)
-        reconciler.nudge(run.run_id)
-        return run
+        admitted = await admission.create(call.body)
+        commander.begin(admitted)
+        reconciler.nudge(admitted.run.run_id)
+        return admitted.run
 
     @routes.serve(api.PLAN_RUN)
     async def plan_run(call: Call[Nothing, Nothing]) -> api.Planned:

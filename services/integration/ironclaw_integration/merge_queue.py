@@ -133,7 +133,7 @@ class MergeQueue:
         if resting:
             return resting
         if not mainline.gates.merge.require_approval:
-            return await self._merge(theater_id, next_batch(waiting, mainline.gates.merge.batch, is_free))
+            return await self._merge(mainline, next_batch(waiting, mainline.gates.merge.batch, is_free))
         return await self._round_with_approvals(mainline, waiting)
 
     async def _round_with_approvals(
@@ -155,21 +155,20 @@ class MergeQueue:
             await self._announcer.refused(batch[0], reason, [_approval_result(refused)])
             return batch[:1]
         approved = [o for o in batch if (d := decided[o.order_id]) is None or d.approved]
-        return await self._merge(mainline.theater_id, approved)
+        return await self._merge(mainline, approved)
 
     async def _approval(self, order: OrderSnapshot) -> Approval | None:
         return await self._store.approval(order.order_id, order.attempt, order.commit_sha or "")
 
-    async def _merge(self, theater_id: str, orders: list[OrderSnapshot]) -> list[OrderSnapshot]:
+    async def _merge(self, mainline: Mainline, orders: list[OrderSnapshot]) -> list[OrderSnapshot]:
         with _merging(orders):
-            return await self._settle(theater_id, orders)
+            return await self._settle(mainline, orders)
 
-    async def _settle(self, theater_id: str, orders: list[OrderSnapshot]) -> list[OrderSnapshot]:
+    async def _settle(self, mainline: Mainline, orders: list[OrderSnapshot]) -> list[OrderSnapshot]:
         """Gate orders together and promote them, or find out which of them is to blame.
 
         Raises `StaleRef` when somebody else moved the mainline.
         """
-        mainline = await self._theaters.mainline(theater_id)
         chain = await build_chain(mainline, orders)
         settled = await self._turn_away(mainline, chain)
         candidates = chain.candidates
@@ -183,7 +182,8 @@ class MergeQueue:
             return [*settled, candidates[0].order]
         half = (len(candidates) + 1) // 2
         for part in (candidates[:half], candidates[half:]):
-            settled += await self._settle(theater_id, [candidate.order for candidate in part])
+            now = await self._theaters.mainline(mainline.theater_id)
+            settled += await self._settle(now, [candidate.order for candidate in part])
         return settled
 
     async def _turn_away(self, mainline: Mainline, chain: Chain) -> list[OrderSnapshot]:

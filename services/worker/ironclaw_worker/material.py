@@ -5,6 +5,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from ironclaw_contracts.artifacts import TASK_FILE, Order
+from ironclaw_contracts.errors import BadRequest
+from ironclaw_contracts.material import material_paths
 
 FILE_BYTES_MAX = 512 * 1024
 TASK_BYTES_MAX = 128 * 1024
@@ -22,17 +24,6 @@ class BadMaterial(Exception):
     """The order references what cannot be read; the message names the file."""
 
 
-def referenced_paths(order: Order) -> list[str]:
-    """Return the files that the order names. Raises `BadMaterial` when they are not lists of strings."""
-    paths: list[str] = []
-    for field in ("files", "context"):
-        named = order.inputs.get(field, [])
-        if not isinstance(named, list) or not all(isinstance(path, str) for path in named):
-            raise BadMaterial(f"inputs.{field} is not a list of paths")
-        paths.extend(named)
-    return paths
-
-
 def read_material(worktree: Path, order: Order) -> list[Document]:
     """Read the order's material, bounded in size, never outside the worktree.
 
@@ -44,7 +35,11 @@ def read_material(worktree: Path, order: Order) -> list[Document]:
         documents.append(Document(path="", text=text))
     root = worktree.resolve()
     budget = TOTAL_BYTES_MAX
-    for name in referenced_paths(order):
+    try:
+        named = material_paths(order)
+    except BadRequest as error:
+        raise BadMaterial(error.message) from error
+    for name in named:
         path = allowed_path(root, name, order.constraints.tool_policy.fs_allowlist)
         if not path.is_file():
             raise BadMaterial(f"{name}: no such file in the worktree")

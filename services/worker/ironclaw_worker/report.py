@@ -11,12 +11,11 @@ from ironclaw_contracts.artifacts import AAR_FILE, Aar, Artifact, Order, Worktre
 from ironclaw_contracts.events import EventType, NewEvent, new_event
 from ironclaw_contracts.ids import derived_event_id
 from ironclaw_contracts.jobs import JobMessage
+from ironclaw_contracts.material import output_path
 from ironclaw_contracts.payloads import AarWritten, ArtifactWritten, AttemptPayload, OrderCompleted
 from ironclaw_contracts.transcript import ToolCall, effort_of
 from ironclaw_worker.changes import ChangeSet
 from ironclaw_worker.executor import TreeWork, Work
-
-_DEFAULT_NAME = "model_output.txt"
 
 
 class Deliverable(Struct, frozen=True):
@@ -24,12 +23,6 @@ class Deliverable(Struct, frozen=True):
 
     artifact: Artifact
     content: bytes
-
-
-def output_path(order: Order) -> str:
-    """Return where the order's text goes: `inputs.output`, or a folder of its own under outputs/."""
-    named = order.inputs.get("output")
-    return named if isinstance(named, str) and named else f"outputs/{order.order_id}/{_DEFAULT_NAME}"
 
 
 def deliverable(order: Order, work: Work) -> Deliverable:

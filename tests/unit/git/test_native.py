@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from ironclaw_git import Conflict, Person, Repository, StaleRef, UnsafeConfig, a
 from ironclaw_git.changes import find_changes, find_no_changes
 from ironclaw_git.checkout import worktree_layout
 from ironclaw_git.merge import swap_ref
+from ironclaw_git.reading import Reading
 from ironclaw_git.repository import commit_tree
 from ironclaw_git.trees import commit_changed
 
@@ -96,7 +98,9 @@ def test_given_any_change_when_its_paths_are_asked_for_then_they_are_those_of_gi
             for about, path in zip(fields[0::2], fields[1::2], strict=False)
         ]
         assert [(one.path, one.status, one.mode, one.sha) for one in found] == expected
-        brought = await repo.new_blobs(head, base, file_bytes_max=100, total_bytes_max=10_000)
+        brought = await repo.reading(
+            partial(Reading.new_blobs, commit=head, known=base, file_bytes_max=100, total_bytes_max=10_000)
+        )
         listed = said(repo, "rev-list", "--objects", "--no-object-names", head, f"^{base}").stdout.split()
         blobs = {said(repo, "cat-file", "blob", sha.decode(), check=False).stdout for sha in listed}
         assert {data for _, data in brought.read} >= blobs - {b""}

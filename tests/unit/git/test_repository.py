@@ -18,7 +18,6 @@ from ironclaw_git import (
     UnsafeConfig,
     UnsafeName,
     UnsafePath,
-    contains_all,
 )
 from ironclaw_git.native import opened
 from ironclaw_git.objects import encode_commit, encode_tree, object_id, parse_tree
@@ -143,10 +142,10 @@ async def test_given_history_when_asked_then_ancestry_log_diff_and_changes_agree
     worktree, head = await add_order("o1", {"a": "1\n", "b": "2\n"})
     assert await repo.is_ancestor(base, head)
     assert not await repo.is_ancestor(head, base)
-    assert await contains_all(repo, head, [base, head])
-    assert not await contains_all(repo, base, [base, head])
+    assert await repo.contains_all(head, [base, head])
+    assert not await repo.contains_all(base, [base, head])
     with pytest.raises(UnknownObject):
-        await contains_all(repo, head, ["e" * 40])
+        await repo.contains_all(head, ["e" * 40])
     assert [line.split(" ", 1)[1] for line in await repo.log(head)] == ["Work of o1", "Begin the theater"]
     assert (await repo.log(head, 1, graph=True))[0].startswith("* ")
     changes = await repo.changed_paths(base, head)

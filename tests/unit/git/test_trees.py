@@ -82,11 +82,14 @@ async def test_given_a_history_when_its_new_files_are_asked_for_then_what_was_ta
     _, head = await add_order("o1", {"kept": "kept\n"})
     secret = await commit_changed(repo, head, {"secret": b"s3cret\n", "large": b"x" * 100}, "Add")
     clean = await commit_changed(repo, secret, {"secret": None, "large": None}, "Remove")
-    found = await repo.new_blobs(clean, base, file_bytes_max=50, total_bytes_max=1_000)
+    found = await repo.reading(
+        lambda now: now.new_blobs(clean, base, file_bytes_max=50, total_bytes_max=1_000)
+    )
     assert dict(found.read) == {"kept": b"kept\n", "secret": b"s3cret\n"}
     assert dict(found.larger) == {"large": 100}
-    assert not (await repo.new_blobs(clean, base, file_bytes_max=50, total_bytes_max=10)).read
-    assert await repo.read_files(secret, ["kept", "large", "none"], 50) == {
+    none = await repo.reading(lambda now: now.new_blobs(clean, base, file_bytes_max=50, total_bytes_max=10))
+    assert not none.read
+    assert await repo.reading(lambda now: now.read_files(secret, ["kept", "large", "none"], 50)) == {
         "kept": b"kept\n",
         "large": None,
         "none": None,
