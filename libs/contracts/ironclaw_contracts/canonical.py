@@ -9,6 +9,7 @@ import math
 import re
 from typing import Any, NoReturn
 
+import msgspec
 import rfc8785
 
 Value = Any
@@ -30,7 +31,7 @@ _ESCAPED = re.compile('[\x00-\x1f"\\\\\ud800-\udfff]')
 _DECIMAL_EXPONENTS = range(-5, 22)
 """ECMA-262, Number::toString: where the decimal point may lie without an exponent."""
 _ALIKE = (1e-4, 1e16)
-"""From the one to the other Python prints a double as ECMAScript does, but for a `.0` at the end."""
+"""Between these Python and msgspec print a double as ECMAScript does, but for a `.0` at the end."""
 
 
 class NotJson(ValueError):
@@ -67,7 +68,7 @@ def ecmascript(value: Value) -> bytes:
 def jcs(value: Value) -> bytes:
     """Return the canonical form of RFC 8785. Raises `NotJson` for what it has no form for."""
     try:
-        return _DUMP(_as_python_prints(value)).encode("utf-8")
+        return _PRINT(_as_msgspec_prints(value))
     except (_Otherwise, UnicodeEncodeError, RecursionError):
         pass
     try:
@@ -160,13 +161,13 @@ def _no_constant(name: str) -> NoReturn:
 
 
 class _Otherwise(Exception):
-    """Python's encoder would not print a value as RFC 8785 does, or it has no form at all."""
+    """msgspec would not print a value as RFC 8785 does, or it has no form at all."""
 
 
-def _as_python_prints(value: Value) -> Value:
-    """Return a value that Python's encoder prints in the canonical form: whole doubles become integers.
+def _as_msgspec_prints(value: Value) -> Value:
+    """Return a value that msgspec prints in the canonical form: whole doubles become integers.
 
-    Raises `_Otherwise`. The encoder is written in C, and several times as fast as a printer in Python.
+    Raises `_Otherwise`. msgspec's encoder is written in C, and many times as fast as a printer in Python.
     """
     kind = type(value)
     if kind is str or value is None or kind is bool:
@@ -183,11 +184,11 @@ def _as_python_prints(value: Value) -> Value:
     elif kind is dict:
         # ASCII sorts the same by code points and by UTF-16 code units.
         if all(type(key) is str and key.isascii() for key in value):
-            return {key: _as_python_prints(item) for key, item in value.items()}
+            return {key: _as_msgspec_prints(item) for key, item in value.items()}
     elif kind is list:
-        return [_as_python_prints(item) for item in value]
+        return [_as_msgspec_prints(item) for item in value]
     raise _Otherwise
 
 
-_DUMP = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_PRINT = msgspec.json.Encoder(order="sorted").encode
 _DECODER = json.JSONDecoder(parse_int=float, parse_float=float, parse_constant=_no_constant)

@@ -23,4 +23,4 @@ def parse_instant(text: object) -> datetime | None:
 
 def format_instant(moment: datetime) -> str:
     """Return an instant as ECMAScript's `toISOString` prints it: UTC, milliseconds, Z."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

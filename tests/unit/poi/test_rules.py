@@ -22,7 +22,7 @@ from ironclaw_contracts.poi.receipts import (
     fault_of_receipt,
     receipt,
 )
-from ironclaw_contracts.poi.signatures import Signature, fault_of, intent_hash, sign
+from ironclaw_contracts.poi.signatures import Signature, fault_of, fault_over, intent_hash, sign
 from ironclaw_openclawdbot.proof.rules import (
     Node,
     NodeKey,
@@ -202,6 +202,13 @@ def test_given_a_did_that_names_no_key_when_read_then_it_is_refused(text: str) -
         (b'{"a": "\\ud800"}', "a"),
         (b'{"a": 9007199254740992}', "a"),
         (b'{"a": 1e400}', "a"),
+        (b'{"a":-1.5E400}', "a"),
+        (b'{"a": [1, \n 10e400]}', "a[1]"),
+        (b'{"a": -9007199254740992}', "a"),
+        (b'{"a": 1' + b"0" * 400 + b".0}", "a"),
+        (b'{"a": "\\u0000"}', "a"),
+        (b'{"\\u0000": 1}', "message"),
+        (b'{"a": ' + b"[" * 31 + b"1" + b"]" * 31 + b"}", "a"),
         (b'{"a": "' + b"x" * 8_193 + b'"}', "a"),
         (b'{"a": ' + b"[" * 40 + b"]" * 40 + b"}", "a"),
         (b'{"a": [' + b"1," * 1_000 + b"1]}", "a"),
@@ -339,7 +346,8 @@ def beat(seq: int, last: int | None, same: bool = False, **changes: Any) -> Verd
     }
     if "active_intents" in changes:
         known = {}
-    return judge_heartbeat(message, node("Worker"), last, same, known, NOW)
+    fault = fault_over(message.signature, message.canonical)
+    return judge_heartbeat(message, fault, node("Worker"), last, same, known, NOW)
 
 
 def test_given_heartbeats_when_replayed_or_reordered_then_only_newer_ones_are_liveness() -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from ironclaw_contracts.canonical import jcs
 from ironclaw_contracts.instants import format_instant
 from ironclaw_contracts.poi.did import BadKey, public_key_of
-from ironclaw_contracts.poi.signatures import ALGORITHM, fault_of_blob, sign
+from ironclaw_contracts.poi.signatures import ALGORITHM, fault_of_blob, sign_over
 
 AckStatus = Literal["accepted", "rejected", "needs_review"]
 
@@ -67,8 +67,16 @@ def receipt(key: Ed25519PrivateKey, validator_id: str, request_id: str, ack: Ack
     return Receipt(
         mcp_response=McpResponse(request_id, format_instant(now)),
         ack=ack,
-        validator_signature=ValidatorSignature(ALGORITHM, sign(key, msgspec.to_builtins(ack)), validator_id),
+        validator_signature=ValidatorSignature(ALGORITHM, sign_over(key, _canonical(ack)), validator_id),
     )
+
+
+_print = msgspec.json.Encoder(order="sorted").encode
+
+
+def _canonical(ack: Ack) -> bytes:
+    """Return what is signed of an ACK: texts and no numbers, which msgspec prints as RFC 8785 does."""
+    return _print(ack)
 
 
 def fault_of_receipt(found: Receipt, validator_id: str) -> str | None:
@@ -82,4 +90,4 @@ def fault_of_receipt(found: Receipt, validator_id: str) -> str | None:
         key = public_key_of(signed.validator_id)
     except BadKey as error:
         return str(error)
-    return fault_of_blob(key, signed.signature_blob, jcs(msgspec.to_builtins(found.ack)))
+    return fault_of_blob(key, signed.signature_blob, _canonical(found.ack))

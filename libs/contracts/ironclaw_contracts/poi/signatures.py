@@ -37,7 +37,12 @@ def intent_hash(intent: dict[str, Any]) -> str:
 
 def sign(key: Ed25519PrivateKey, value: dict[str, Any]) -> str:
     """Return the signature over a value's canonical bytes."""
-    return base64.b64encode(key.sign(jcs(value))).decode("ascii")
+    return sign_over(key, jcs(value))
+
+
+def sign_over(key: Ed25519PrivateKey, canonical: bytes) -> str:
+    """Return the signature over canonical bytes."""
+    return base64.b64encode(key.sign(canonical)).decode("ascii")
 
 
 def fault_of(signature: Signature, value: dict[str, Any]) -> str | None:

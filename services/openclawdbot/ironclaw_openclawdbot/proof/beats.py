@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from ironclaw_contracts.poi.messages import Heartbeat, McpRequest
-from ironclaw_contracts.poi.receipts import Receipt
+from ironclaw_contracts.poi.receipts import Receipt, ack_id_for
 from ironclaw_openclawdbot.proof.entries import Entry, LastBeat
 from ironclaw_openclawdbot.proof.rules import Node, Verdict, Version, judge_heartbeat, refuse_reused_request
 
@@ -18,35 +18,51 @@ KeyOfNode = tuple[str, str]
 
 
 class Beat(Struct, frozen=True):
-    """A heartbeat with the digests of what was signed and of the whole message.
+    """A heartbeat with what is known of it before its node is looked at.
 
-    Its ACK has the one id or, when it is refused, the other.
+    `signature_fault` is why its signature does not hold for the key that it names; `signed_digest` and
+    `digest` are of what was signed and of the whole message. `acceptance` is the receipt if it is accepted
+    without a note, as nearly all are; none where the signature is at fault.
     """
 
     message: Heartbeat
+    at: datetime
+    signature_fault: str | None
     signed_digest: str
     digest: str
+    validator_id: str
     ack_id: str
-    refusal_id: str
+    acceptance: Receipt | None
 
     @property
     def key(self) -> KeyOfNode:
         """The key by which its numbers are counted."""
         return self.message.node_id, self.message.signature.key_version
 
+    @property
+    def refusal_id(self) -> str:
+        """The id of its ACK when it is refused."""
+        return ack_id_for(self.validator_id, self.signed_digest, refused=self.digest)
+
 
 class NewBeat(Struct, frozen=True):
-    """What becomes the newest heartbeat of a key."""
+    """What becomes the newest heartbeat of a key, after the one with the number `seen`, if there was one."""
 
     last: LastBeat
     status: str
     at: datetime
+    seen: int | None
+
+
+class ReceiptsNeeded(Exception):
+    """One of a group's heartbeats may have been answered before, and what it was given has no receipts."""
 
 
 class BeatState:
-    """What a group sees: nodes, newest heartbeats, intents, receipts by ACK, and request ids in use.
+    """What a group sees: nodes, newest heartbeats, intents, and request ids in use.
 
     `requests` has the digests of the messages, not refused, for which a caller used a request id of late.
+    `receipts` are those stored for the group's heartbeats, by ACK; None while nobody has looked.
     """
 
     def __init__(
@@ -54,24 +70,25 @@ class BeatState:
         nodes: dict[str, Node],
         last: dict[KeyOfNode, LastBeat],
         intents: dict[str, list[Version]],
-        receipts: dict[str, Receipt],
         requests: dict[tuple[str, str], set[str]],
     ) -> None:
-        self.nodes, self.last, self.intents = nodes, last, intents
-        self.receipts, self.requests = receipts, requests
+        self.nodes, self.last, self.intents, self.requests = nodes, last, intents, requests
+        self.receipts: dict[str, Receipt] | None = None
+        self._made: dict[str, Receipt] = {}
         self.new_beats: dict[KeyOfNode, NewBeat] = {}
         self.entries: list[Entry] = []
 
-    def judge(self, beat: Beat, now: datetime) -> Verdict:
+    def judge(self, beat: Beat) -> Verdict:
         """Return what is to be said of a heartbeat."""
         message, last = beat.message, self.last.get(beat.key)
         verdict = judge_heartbeat(
             message,
+            beat.signature_fault,
             self.nodes.get(message.node_id),
             last.seq_no if last is not None else None,
             last is not None and last.digest == beat.signed_digest,
             self.intents,
-            now,
+            beat.at,
         )
         if verdict.repeated:
             return verdict
@@ -80,19 +97,30 @@ class BeatState:
 
     def repeated(self, beat: Beat) -> Receipt:
         """Return the receipt of a heartbeat that came before, as the answer to this call."""
-        return answer_to(beat.message.request, self.receipts[self.last[beat.key].ack_id])
+        ack_id = self.last[beat.key].ack_id
+        stored = self._known(ack_id)
+        if stored is None:
+            raise LookupError(f"the receipt {ack_id} is not there")
+        return answer_to(beat.message.request, stored)
 
-    def keep(self, beat: Beat, verdict: Verdict, made: Receipt, now: datetime) -> Receipt:
+    def keep(self, beat: Beat, verdict: Verdict, made: Receipt) -> Receipt:
         """Keep a heartbeat with its receipt; of one that was answered before, return the stored receipt."""
         message, ack = beat.message, made.ack
         if verdict.is_live:
+            before, newer = self.last.get(beat.key), self.new_beats.get(beat.key)
+            seen = newer.seen if newer is not None else (before.seq_no if before is not None else None)
             last = LastBeat(message.seq_no, beat.signed_digest, ack.ack_id)
             self.last[beat.key] = last
-            self.new_beats[beat.key] = NewBeat(last, message.status, now)
-        known = self.receipts.get(ack.ack_id)
+            self.new_beats[beat.key] = NewBeat(last, message.status, beat.at, seen)
+        # What moves its node on was not answered before, or its ACK's place in the audit is taken already.
+        known = (
+            self._made.get(ack.ack_id)
+            if verdict.is_live and self.receipts is None
+            else self._known(ack.ack_id)
+        )
         if known is not None:
             return known
-        self.receipts[ack.ack_id] = made
+        self._made[ack.ack_id] = made
         if ack.status != "rejected":
             self.requests.setdefault(_request_of(message), set()).add(beat.digest)
         self.entries.append(
@@ -102,13 +130,21 @@ class BeatState:
                 ack.node_id,
                 None,
                 ack.status,
-                now,
+                beat.at,
                 message.raw,
                 made,
                 beat.digest,
             )
         )
         return made
+
+    def _known(self, ack_id: str) -> Receipt | None:
+        made = self._made.get(ack_id)
+        if made is not None:
+            return made
+        if self.receipts is None:
+            raise ReceiptsNeeded
+        return self.receipts.get(ack_id)
 
 
 def answer_to(request: McpRequest, stored: Receipt) -> Receipt:

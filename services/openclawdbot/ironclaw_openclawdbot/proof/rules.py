@@ -6,7 +6,7 @@ takes 0.05, a rejected announcement 0.05, a tampered one (a known version signed
 decides, below 0.1 nobody.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from msgspec import Struct, field
@@ -16,6 +16,8 @@ from ironclaw_contracts.poi.receipts import AckStatus
 from ironclaw_contracts.poi.signatures import Signature, fault_of, fault_over
 
 REPUTATION_START = 0.5
+REQUEST_ID_LIFE = timedelta(hours=24)
+"""How long a request id stands for one message of its caller (contract: intent envelope)."""
 _REVIEW_BELOW, _REJECT_BELOW = 0.3, 0.1
 _FINE_SECONDS, _REVIEW_SECONDS = 60.0, 300.0
 Outcome = Literal["completed", "failed", "rejected", "tampered"]
@@ -64,7 +66,8 @@ def judge_announcement(
     message: Announcement, node: Node | None, stored: list[Version], now: datetime
 ) -> Verdict:
     """Judge an announced intent."""
-    fault = _fault_of_sender(message.signature, message.canonical, message.timestamp, node)
+    fault = _fault_of_sender(message.signature, message.timestamp, node)
+    fault = fault or fault_over(message.signature, message.canonical)
     if node is None or fault is not None:
         return _rejected(fault or "the node is not registered")
     if message.request.caller.role != "Planner" or node.role != "Planner":
@@ -90,14 +93,20 @@ def judge_announcement(
 
 def judge_heartbeat(
     message: Heartbeat,
+    signature_fault: str | None,
     node: Node | None,
     last_seq: int | None,
     same_as_last: bool,
     intents: dict[str, list[Version]],
     now: datetime,
 ) -> Verdict:
-    """Judge a heartbeat. `last_seq` is the newest of the node's key version, `intents` the active ones."""
-    fault = _fault_of_sender(message.signature, message.canonical, message.timestamp, node)
+    """Judge a heartbeat.
+
+    `signature_fault` is what `fault_over` says of its signature: that needs no node, only the key that the
+    signature names, and whether that one is the node's is judged here. `last_seq` is the newest of the node's
+    key version, `intents` the active ones.
+    """
+    fault = _fault_of_sender(message.signature, message.timestamp, node) or signature_fault
     if node is None or fault is not None:
         return _rejected(fault or "the node is not registered")
     if message.role != node.role:
@@ -137,10 +146,8 @@ def moved(reputation: float, outcome: Outcome) -> float:
     return max(0.0, reputation - _LOSS[outcome])
 
 
-def _fault_of_sender(signature: Signature, canonical: bytes, at: datetime, node: Node | None) -> str | None:
-    if node is None:
-        return "the node is not registered"
-    return _fault_of_key(signature, node, at) or fault_over(signature, canonical)
+def _fault_of_sender(signature: Signature, at: datetime, node: Node | None) -> str | None:
+    return "the node is not registered" if node is None else _fault_of_key(signature, node, at)
 
 
 def _fault_of_key(signature: Signature, node: Node, at: datetime) -> str | None:

@@ -3,31 +3,24 @@
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Literal
 
-import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ironclaw_contracts.canonical import jcs
 from ironclaw_contracts.endpoints import openclawdbot_proof as api
-from ironclaw_contracts.errors import BadRequest, Conflict, Internal, NotFound, Problem
+from ironclaw_contracts.errors import BadRequest, Conflict, NotFound
 from ironclaw_contracts.instants import format_instant
 from ironclaw_contracts.poi.did import BadKey, public_key_of, validator_id_of
-from ironclaw_contracts.poi.messages import (
-    Announcement,
-    BadMessage,
-    Heartbeat,
-    parse,
-    read_announcement,
-    read_heartbeat,
-)
+from ironclaw_contracts.poi.messages import Announcement, BadMessage, parse, read_announcement
 from ironclaw_contracts.poi.receipts import Ack, Receipt, ack_id_for, ack_id_of, receipt
-from ironclaw_openclawdbot.gathering import Gathering
-from ironclaw_openclawdbot.proof.beats import Beat, BeatState, answer_to
+from ironclaw_openclawdbot.proof.beats import answer_to
 from ironclaw_openclawdbot.proof.entries import Entry
+from ironclaw_openclawdbot.proof.hearing import Hearing
 from ironclaw_openclawdbot.proof.rules import (
     REPUTATION_START,
+    REQUEST_ID_LIFE,
     NodeKey,
     Outcome,
     Verdict,
@@ -38,10 +31,6 @@ from ironclaw_openclawdbot.proof.rules import (
 )
 from ironclaw_openclawdbot.proof.store import BeatStore, ProofStore, ProofTransaction
 
-log = structlog.get_logger()
-
-_REQUEST_ID_LIFE = timedelta(hours=24)
-
 
 class Validator:
     """Answers announcements and heartbeats under its own key."""
@@ -49,14 +38,13 @@ class Validator:
     def __init__(self, key: Ed25519PrivateKey, store: ProofStore) -> None:
         self._key = key
         self._store = store
-        self._beat_store = BeatStore(store.pool)
-        self._beats = Gathering[Beat, Receipt | Problem](self._judge_beats)
         self.validator_id = validator_id_of(key.public_key().public_bytes_raw())
+        self._hearing = Hearing(key, self.validator_id, BeatStore(store.pool))
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
         """Answer heartbeats for as long as the context is open."""
-        async with self._beats.running():
+        async with self._hearing.running():
             yield
 
     async def announce(self, raw: bytes) -> Receipt:
@@ -76,7 +64,7 @@ class Validator:
             verdict = await _checked_request(transaction, message, verdict, now)
             refused = _digest(message.raw) if verdict.status == "rejected" else ""
             ack_id = ack_id_for(self.validator_id, message.hash, refused=refused)
-            made = self._receipt(message, ack_id, message.intent_id, message.node_id, verdict, now)
+            made = self._receipt(message, ack_id, verdict, now)
             if verdict.status != "rejected":
                 version = Version(message.version, message.hash, verdict.status, message.node_id)
                 campaign: str = message.intent["campaign_ref"]
@@ -88,44 +76,7 @@ class Validator:
 
     async def heartbeat(self, raw: bytes) -> Receipt:
         """Answer a heartbeat. Raises `BadRequest` naming the field of a malformed one."""
-        try:
-            message = read_heartbeat(parse(raw))
-        except BadMessage as error:
-            raise BadRequest(str(error)) from error
-        made = await self._beats.put(self._beat(message))
-        if isinstance(made, Problem):
-            raise made
-        return made
-
-    def _beat(self, message: Heartbeat) -> Beat:
-        signed, whole = hashlib.sha256(message.canonical).hexdigest(), _digest(message.raw)
-        return Beat(
-            message,
-            signed,
-            whole,
-            ack_id=ack_id_for(self.validator_id, signed),
-            refusal_id=ack_id_for(self.validator_id, signed, refused=whole),
-        )
-
-    async def _judge_beats(self, beats: list[Beat]) -> list[Receipt | Problem]:
-        """Answer a group of heartbeats in one transaction."""
-        now = datetime.now(UTC)
-        async with self._beat_store.judging(beats, now - _REQUEST_ID_LIFE) as state:
-            return [self._judge_beat(state, beat, now) for beat in beats]
-
-    def _judge_beat(self, state: BeatState, beat: Beat, now: datetime) -> Receipt | Problem:
-        try:
-            verdict = state.judge(beat, now)
-            if verdict.repeated:
-                return state.repeated(beat)
-            message = beat.message
-            ack_id = beat.refusal_id if verdict.status == "rejected" else beat.ack_id
-            made = self._receipt(message, ack_id, None, message.node_id, verdict, now)
-            return state.keep(beat, verdict, made, now)
-        except Exception as error:
-            # A heartbeat that we fail to judge changed nothing, so the others of its group go on.
-            log.error("a heartbeat could not be judged", exc_info=error)
-            return Internal("the heartbeat could not be judged on our side; the log has it")
+        return await self._hearing.hear(raw)
 
     async def decide(self, ack_id: str, decision: Literal["accepted", "rejected"], by: str) -> Receipt:
         """Answer what waits for a person; the ACK is issued anew. Raises `NotFound` or `Conflict`."""
@@ -201,19 +152,11 @@ class Validator:
             if not await transaction.retire(node_id, version, datetime.now(UTC)):
                 raise NotFound(f"there is no key {version!r} of node {node_id!r}")
 
-    def _receipt(
-        self,
-        message: Announcement | Heartbeat,
-        ack_id: str,
-        intent_id: str | None,
-        node_id: str,
-        verdict: Verdict,
-        now: datetime,
-    ) -> Receipt:
+    def _receipt(self, message: Announcement, ack_id: str, verdict: Verdict, now: datetime) -> Receipt:
         ack = Ack(
             ack_id,
-            intent_id,
-            node_id,
+            message.intent_id,
+            message.node_id,
             format_instant(now),
             verdict.status,
             verdict.notes,
@@ -226,12 +169,12 @@ def _digest(message: dict[str, Any]) -> str:
 
 
 async def _checked_request(
-    transaction: ProofTransaction, message: Announcement | Heartbeat, verdict: Verdict, now: datetime
+    transaction: ProofTransaction, message: Announcement, verdict: Verdict, now: datetime
 ) -> Verdict:
     """Refuse a request id that its caller has used for another message within a day."""
     request = message.request
     reused = await transaction.request_is_reused(
-        request.caller.agent_id, request.request_id, _digest(message.raw), now - _REQUEST_ID_LIFE
+        request.caller.agent_id, request.request_id, _digest(message.raw), now - REQUEST_ID_LIFE
     )
     return refuse_reused_request(verdict) if reused else verdict
 
@@ -244,7 +187,7 @@ async def _move(transaction: ProofTransaction, node_id: str, outcome: Outcome, c
         await transaction.move_reputation(node_id, outcome, moved(node.reputation, outcome), cause)
 
 
-async def _stored(transaction: ProofTransaction, ack_id: str, message: Announcement | Heartbeat) -> Receipt:
+async def _stored(transaction: ProofTransaction, ack_id: str, message: Announcement) -> Receipt:
     """Return the stored ACK under the request's own id: signed bytes may be repeated in a new call."""
     entry = await transaction.entry(ack_id)
     if entry is None:
@@ -256,7 +199,7 @@ async def _kept(
     transaction: ProofTransaction,
     kind: str,
     intent_id: str | None,
-    message: Announcement | Heartbeat,
+    message: Announcement,
     made: Receipt,
     now: datetime,
 ) -> Receipt:
