@@ -34,9 +34,6 @@ from ironclaw_ledger.store import Moved, Store, Transaction
 log = structlog.get_logger()
 
 _GROUP_EVENTS_MAX = 2_000
-_RETURN_ROUNDS = 4
-"""Rounds of the event loop after which a caller that was answered can be back: the answer's task, its write,
-the read, the request's task (decision 30)."""
 
 
 class _Waiting(Struct):
@@ -110,9 +107,8 @@ class Appender:
 
     async def _run(self) -> None:
         while True:
-            group = [await self._queue.get()]
+            group = await self._gather()
             try:
-                await self._fill(group)
                 await self._append(group)
             except asyncio.CancelledError:
                 self._refuse(group, Unavailable("the ledger is stopping"))
@@ -125,16 +121,16 @@ class Appender:
                     group, Unavailable("the append failed on our side; retry with the same event ids")
                 )
 
-    async def _fill(self, group: list[_Waiting]) -> None:
-        """Put what else waits into a group, once the callers of the last one could be back."""
-        if self._answered > 1:
-            for _ in range(_RETURN_ROUNDS):
-                await asyncio.sleep(0)
+    async def _gather(self) -> list[_Waiting]:
+        """Return half of the callers that there seem to be: those who wait, and those answered last."""
+        group = [await self._queue.get()]
+        callers = len(group) + self._queue.qsize() + self._answered
         events = len(group[0].request.events)
-        while events < _GROUP_EVENTS_MAX and not self._queue.empty():
+        while len(group) * 2 < callers and events < _GROUP_EVENTS_MAX and not self._queue.empty():
             group.append(self._queue.get_nowait())
             events += len(group[-1].request.events)
         APPENDS_WAITING.set(self._queue.qsize())
+        return group
 
     async def _append(self, group: list[_Waiting]) -> None:
         if any(takes_orders(waiting.request) for waiting in group):
