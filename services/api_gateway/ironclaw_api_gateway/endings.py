@@ -5,16 +5,14 @@ import contextlib
 from collections.abc import Generator
 from contextlib import contextmanager
 
-import msgspec
 import structlog
 
 from ironclaw_chassis.ledger import LedgerClient
 from ironclaw_contracts.enums import RunStatus
 from ironclaw_contracts.errors import Unavailable
 from ironclaw_contracts.events import Event, EventType, typed_payload
-from ironclaw_contracts.payloads import RunCompleted, RunEnded
+from ironclaw_contracts.folding import fold_run
 from ironclaw_contracts.snapshots import RunSnapshot
-from ironclaw_contracts.transitions import RUN_TRANSITIONS
 
 log = structlog.get_logger()
 
@@ -81,7 +79,8 @@ class Endings:
                 async with asyncio.timeout(min(left, _LOOK_SECONDS)):
                     await hint.wait()
             hint.clear()
-            run = _ended(run, hint.ending) if hint.ending is not None else await self._look(run)
+            ending = hint.ending
+            run = _after(run, ending) if ending is not None else await self._look(run)
         return run
 
     async def _look(self, run: RunSnapshot) -> RunSnapshot:
@@ -103,13 +102,5 @@ class Endings:
             self._hint(run_id)
 
 
-def _ended(run: RunSnapshot, ending: Event) -> RunSnapshot:
-    """Return a run with the status, and the reply or the reason, that its ending gives it."""
-    ended = msgspec.structs.replace(run, status=RUN_TRANSITIONS[ending.type] or run.status)
-    match typed_payload(ending.type, ending.payload):
-        case RunCompleted(reply=reply, artifacts=artifacts):
-            return msgspec.structs.replace(ended, reply=reply, artifacts=artifacts)
-        case RunEnded(reason=reason):
-            return msgspec.structs.replace(ended, reason=reason)
-        case _:
-            return ended
+def _after(run: RunSnapshot, ending: Event) -> RunSnapshot:
+    return fold_run(run, ending, typed_payload(ending.type, ending.payload))

@@ -1,7 +1,7 @@
 """Drive a run: read its snapshot, decide what is missing, do it. Safe to stop and repeat anywhere."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -101,8 +101,10 @@ class Commander:
             )
             if not actions:
                 return view
-            doing = (self._perform(view, action, table) for action in actions)
-            results = await asyncio.gather(*doing, return_exceptions=True)
+            tidying = [action for action in actions if isinstance(action, Tidy)]
+            going_on = [action for action in actions if not isinstance(action, Tidy)]
+            results = await self._perform_all(view, going_on, table)
+            results += await self._perform_all(view, tidying, table)  # nobody waits for that
             failed = next((result for result in results if isinstance(result, BaseException)), None)
             if failed is not None:
                 raise failed
@@ -113,6 +115,12 @@ class Commander:
                 return told  # its orders had ended before, and were tidied up in the same round
             view = told or await self._ledger.run(view.run.run_id)
         return view
+
+    async def _perform_all(
+        self, view: RunView, actions: Sequence[Action], table: RoutingTable | None
+    ) -> list[RunView | BaseException | None]:
+        doing = (self._perform(view, action, table) for action in actions)
+        return await asyncio.gather(*doing, return_exceptions=True)
 
     async def _perform(self, view: RunView, action: Action, table: RoutingTable | None) -> RunView | None:
         """Do one thing; return the whole run as it is then, where that is known.

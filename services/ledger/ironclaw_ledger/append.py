@@ -19,6 +19,7 @@ from ironclaw_contracts.enums import OrderPhase, Service
 from ironclaw_contracts.errors import BadRequest, EventConflict, Problem
 from ironclaw_contracts.events import Event, NewEvent, typed_payload
 from ironclaw_contracts.events import EventType as E
+from ironclaw_contracts.folding import fold_run
 from ironclaw_contracts.snapshots import Escalation, Lead, Lease, OrderSnapshot, RunSnapshot
 from ironclaw_contracts.transitions import ORDER_TRANSITIONS, RUN_TRANSITIONS, TERMINAL_PHASES
 from ironclaw_ledger import escalations, fold, guards
@@ -267,7 +268,7 @@ class _Trial:
             return event
         run = guards.check_run_event(run, parsed.event, payload)
         event = self._chain(parsed, event_id, theater_id=run.theater_id)
-        self._put_run(fold.fold_run(run, event, payload))
+        self._put_run(fold_run(run, event, payload))
         return event
 
     def _order_event(self, parsed: Parsed, event_id: str) -> Event:

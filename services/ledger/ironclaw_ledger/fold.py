@@ -1,4 +1,4 @@
-"""Derive snapshots from events: `fold_run` and `fold_order` take a snapshot and one event to the next.
+"""Derive snapshots from events: `fold_order` and `folding.fold_run` take one and an event to the next.
 
 Pure and total: they assume that the guards let the event pass. Replaying a ledger through them gives the
 live snapshots again, byte for byte.
@@ -15,7 +15,7 @@ from ironclaw_contracts.events import Event
 from ironclaw_contracts.events import EventType as E
 from ironclaw_contracts.payloads import OrderReissued
 from ironclaw_contracts.snapshots import AttemptEnd, Escalation, OrderSnapshot, Report, RunSnapshot, Worktree
-from ironclaw_contracts.transitions import ORDER_TRANSITIONS, RUN_TRANSITIONS, STATUS_OF_PHASE
+from ironclaw_contracts.transitions import ORDER_TRANSITIONS, STATUS_OF_PHASE
 
 _encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
@@ -52,27 +52,6 @@ def create_run(event: Event, payload: p.RunCreated) -> RunSnapshot:
         replays=payload.replays,
         traceparent=event.traceparent,
     )
-
-
-def fold_run(run: RunSnapshot, event: Event, payload: p.Payload) -> RunSnapshot:
-    """Return the run after one of its own events."""
-    changes: dict[str, Any] = {"updated_at": event.ts, "last_seq": event.seq}
-    status = RUN_TRANSITIONS[event.type]
-    if status is not None:
-        changes |= {"status": status, "status_event_id": event.event_id}
-    match payload:
-        case p.RunUpdated():
-            changes |= {"plan": payload.plan or run.plan, "intent": payload.intent or run.intent}
-            changes |= {"cancel_requested": payload.cancel_requested or run.cancel_requested}
-            if payload.policy_version is not None:
-                changes |= {"policy_version": payload.policy_version}
-        case p.RunCompleted():
-            changes |= {"reply": payload.reply, "artifacts": payload.artifacts}
-        case p.RunEnded():
-            changes |= {"reason": payload.reason}
-        case _:
-            pass
-    return replace(run, **changes)
 
 
 def count_orders(

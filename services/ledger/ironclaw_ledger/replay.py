@@ -6,6 +6,7 @@ from ironclaw_contracts import payloads as p
 from ironclaw_contracts.enums import OrderPhase
 from ironclaw_contracts.events import Event, typed_payload
 from ironclaw_contracts.events import EventType as E
+from ironclaw_contracts.folding import fold_run
 from ironclaw_contracts.snapshots import Escalation, OrderSnapshot, RunSnapshot, RunView
 from ironclaw_contracts.transitions import ORDER_TRANSITIONS, RUN_TRANSITIONS, TERMINAL_PHASES
 from ironclaw_ledger import escalations, fold
@@ -28,7 +29,7 @@ class Replay:
             self.runs[created.run_id] = created
         elif event.type in RUN_TRANSITIONS and event.run_id is not None:
             payload = typed_payload(event.type, event.payload)
-            self.runs[event.run_id] = fold.fold_run(self.runs[event.run_id], event, payload)
+            self.runs[event.run_id] = fold_run(self.runs[event.run_id], event, payload)
         elif event.type is E.ORDER_CREATED:
             order = fold.create_order(event, msgspec.convert(event.payload, p.OrderCreated))
             self.orders[order.order_id] = order

@@ -1,6 +1,7 @@
 """From work to a commit: outputs or the changed tree, transcript, report, and the commit that holds them."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,8 +31,7 @@ class Delivered(Struct, frozen=True):
 async def deliver_text(assignment: Assignment, executor: Executor) -> Delivered:
     """Have a text written, and commit it with its report. Raises what the executor raises."""
     order, worktree = assignment.order, assignment.worktree
-    material = await asyncio.to_thread(read_material, worktree, order)
-    task = await asyncio.to_thread(read_task, worktree)
+    material, task = await asyncio.to_thread(lambda: (read_material(worktree, order), read_task(worktree)))
     work = await executor.execute(assignment, task, material)
     assignment.progressed()
     product = deliverable(order, work)
@@ -46,8 +46,7 @@ async def deliver_text(assignment: Assignment, executor: Executor) -> Delivered:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(product.content)
 
-    await asyncio.to_thread(write)
-    return await _commit_report(assignment, report)
+    return await _commit_report(assignment, report, write)
 
 
 async def deliver_tree(assignment: Assignment, executor: TreeExecutor) -> Delivered:
@@ -87,12 +86,16 @@ def author_of(assignment: Assignment) -> ironclaw_git.Person:
     return ironclaw_git.Person(assignment.unit_id, f"{assignment.unit_id}@ironclaw.localhost")
 
 
-async def _commit_report(assignment: Assignment, report: Aar) -> Delivered:
+async def _commit_report(
+    assignment: Assignment, report: Aar, write_work: Callable[[], None] = lambda: None
+) -> Delivered:
+    """Commit what is in the worktree with its report, once the work was written."""
     encoded = encode_file(report)
     state = state_file(assignment.order, assignment.attempt, "reported", report.completed_at)
     worktree: Path = assignment.worktree
 
     def write() -> None:
+        write_work()
         write_beside(worktree, AAR_FILE, encoded)
         write_beside(worktree, STATE_FILE, state)
 
