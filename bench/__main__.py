@@ -28,7 +28,7 @@ SUITES = (
     "heartbeats",
     "learning",
 )
-BY_NAME = ("growth", "orders_growth")
+BY_NAME = ("capacity", "growth", "orders_growth")
 
 
 def one(name: str) -> list[Row]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.__main__ import BY_NAME, SUITES
+
 ROOT = Path(__file__).resolve().parents[2]
 SERVICES = sorted(path.name for path in (ROOT / "services").iterdir() if path.is_dir())
 LIBRARIES = {"contracts": "ironclaw_contracts", "chassis": "ironclaw_chassis", "git": "ironclaw_git"}
@@ -85,3 +87,8 @@ def test_given_the_tree_when_modules_are_measured_then_no_room_holds_two_things(
 def test_given_the_lock_files_when_read_then_no_address_stands_in_them() -> None:
     for name in ("requirements.lock", "bootstrap.lock", "deploy/requirements.lock"):
         assert "http://" not in (text := (ROOT / name).read_text()) and "https://" not in text
+
+
+def test_given_a_measurement_when_it_is_asked_for_by_name_then_the_command_knows_it() -> None:
+    measured = {path.stem for path in modules(ROOT / "bench") if "def rows(" in path.read_text("utf-8")}
+    assert measured - {"__main__"} == {*SUITES, *BY_NAME}
