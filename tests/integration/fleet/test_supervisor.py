@@ -251,8 +251,8 @@ async def test_given_a_supervisor_when_killed_then_no_child_and_no_child_of_a_ch
     assert runs(child)
     assert runs(grandchild)
     supervised.process.kill()
-    await eventually(lambda: not runs(child), "the end of the child", 5)
-    await eventually(lambda: not runs(grandchild), "the end of the grandchild", 5)
+    await eventually(lambda: not runs(child), "the end of the child")
+    await eventually(lambda: not runs(grandchild), "the end of the grandchild")
 
 
 async def test_given_a_killed_guardian_when_the_supervisor_is_killed_then_its_successor_ends_what_is_left(
@@ -267,8 +267,9 @@ async def test_given_a_killed_guardian_when_the_supervisor_is_killed_then_its_su
     file = open_state.run / "grandchild"
     await eventually(lambda: file.read_text().strip() not in {"", str(first)}, "the restart")
     grandchild = int(file.read_text())
+    await eventually(lambda: len(psutil.Process(supervised.process.pid).children()) == 2, "the successor")
     supervised.process.kill()
-    await eventually(lambda: not runs(first) and not runs(grandchild), "the end of both grandchildren", 5)
+    await eventually(lambda: not runs(first) and not runs(grandchild), "the end of both grandchildren")
 
 
 def test_given_a_parent_that_died_before_the_child_was_bound_to_it_when_the_child_begins_then_it_ends() -> (
