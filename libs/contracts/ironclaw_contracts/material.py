@@ -30,10 +30,10 @@ def output_path(order: Order) -> str:
 
 
 class Touched(Struct, frozen=True):
-    """The files of a theater that an order's unit reads, and the one that it writes."""
+    """Every file of a theater that a unit reads or writes."""
 
-    reads: list[str]
-    writes: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
 
 
 def files_touched(order: Order) -> Touched | None:
@@ -44,6 +44,7 @@ def files_touched(order: Order) -> Touched | None:
     if order.type in _ANY_FILE:
         return None
     try:
-        return Touched([normpath(path) for path in material_paths(order)], normpath(output_path(order)))
+        reads = tuple(map(normpath, material_paths(order)))
     except BadRequest:  # the unit says so
         return None
+    return Touched(reads, (normpath(output_path(order)),))

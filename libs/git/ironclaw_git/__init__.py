@@ -46,7 +46,6 @@ from ironclaw_git.remote import Remote, fetch_worktree, push_branch
 from ironclaw_git.repository import Repository
 from ironclaw_git.run import GitResult, run_git
 from ironclaw_git.salvage import archive_by_ref, salvage, salvage_by_ref
-from ironclaw_git.sparse import Touched
 from ironclaw_git.transport import GitService, advertise, exchange
 from ironclaw_git.trees import commit_changed, export_tree, join
 from ironclaw_git.worktree import (
@@ -85,7 +84,6 @@ __all__ = [
     "Repository",
     "StaleRef",
     "StoredObject",
-    "Touched",
     "UnknownObject",
     "UnsafeConfig",
     "UnsafeName",

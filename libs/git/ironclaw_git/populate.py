@@ -8,13 +8,14 @@ from functools import partial
 import pygit2
 from msgspec import Struct
 
+from ironclaw_contracts.material import Touched
 from ironclaw_git.errors import GitError
 from ironclaw_git.hardened import leaves_files_alone
 from ironclaw_git.layout import Layout
 from ironclaw_git.native import under_lock
 from ironclaw_git.objects import TreeEntry
 from ironclaw_git.odb import TREE_MODE, header, read, tree_entries, tree_id
-from ironclaw_git.sparse import Folders, Touched, folders_of, write_folders
+from ironclaw_git.sparse import Folders, folders_of, write_folders
 from ironclaw_git.stagefile import IndexEntry, IndexLock, entry_of, left_out
 from ironclaw_git.treewalk import is_open
 from ironclaw_git.verbatim import (

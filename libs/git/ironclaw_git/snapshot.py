@@ -29,13 +29,11 @@ class Staged(Struct, frozen=True):
     tree: str
 
 
-async def snapshot(layout: Layout) -> Staged | None:
-    """Bring a worktree's index to what lies there and store its tree; None where git has to look."""
-    return await with_snapshot(layout, lambda _, staged: staged)
-
-
 async def with_snapshot(layout: Layout, act: Callable[[pygit2.Repository, Staged], T]) -> T | None:
-    """Do as `snapshot` does, then something with what it gives; None, and nothing done, as there."""
+    """Bring a worktree's index to what lies there, store its tree, and do something with that.
+
+    None, and nothing done, where git has to look.
+    """
     ref = head_ref(layout.git_dir)
     root = layout.work_tree
     if root is None or ref is None or not ref.startswith("refs/heads/"):

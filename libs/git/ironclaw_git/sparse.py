@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from msgspec import Struct
-
 from ironclaw_git.environment import Settings
 from ironclaw_git.errors import UnsafePath
 from ironclaw_git.layout import Layout
@@ -25,14 +23,6 @@ _SETTINGS: Settings = (
     ("core.sparseCheckoutCone", "true"),
     ("index.sparse", "true"),
 )
-
-
-class Touched(Struct, frozen=True):
-    """Every file that will be read or written in a worktree."""
-
-    reads: tuple[str, ...]
-    writes: tuple[str, ...]
-
 
 Folders = frozenset[bytes]
 """The folders that are laid out, the root (empty) among them, and with each those that it lies in."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pygit2
 from msgspec import Struct
 
+from ironclaw_contracts.material import Touched
 from ironclaw_git.changes import find_changes
 from ironclaw_git.checkout import worktree_layout
 from ironclaw_git.errors import NotARepository, Occupied, StaleRef, UnsafePath, WouldLoseWork
@@ -36,7 +37,6 @@ from ironclaw_git.paths import absolute, shown
 from ironclaw_git.populate import populate
 from ironclaw_git.refdb import NOTHING, standing, swap
 from ironclaw_git.repository import Repository
-from ironclaw_git.sparse import Touched
 
 _CHECKOUT_TIMEOUT_SECONDS = 300.0
 

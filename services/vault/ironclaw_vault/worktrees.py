@@ -92,7 +92,9 @@ class Worktrees:
         if not await repository.contains_all(base, request.requires):
             raise NotReady(f"the mainline at {base} does not contain every required merge")
         path = self._theaters.places(request.theater_id).worktree(request.order_id, request.attempt)
-        made = await ironclaw_git.add_worktree(repository, path, branch, base, touched=_touched(order.order))
+        made = await ironclaw_git.add_worktree(
+            repository, path, branch, base, touched=files_touched(order.order)
+        )
         created = WorktreeCreated(
             attempt=request.attempt,
             path=str(path),
@@ -201,11 +203,6 @@ def _archived(order: OrderSnapshot, kept: api.Archive) -> NewEvent:
         attempt=kept.attempt, ref=kept.ref, head=kept.head, files=kept.files, sha256=kept.sha256
     )
     return order_event(EventType.WORKTREE_ARCHIVED, payload, order, kept.sha256 or kept.head or "")
-
-
-def _touched(order: Order) -> ironclaw_git.Touched | None:
-    files = files_touched(order)
-    return ironclaw_git.Touched(tuple(files.reads), (files.writes,)) if files is not None else None
 
 
 def _check_prepared(order_id: str, given: Order | None) -> None:

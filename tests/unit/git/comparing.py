@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ironclaw_git import Person, Repository, add_worktree, commit_all
 from ironclaw_git.checkout import worktree_layout
+from ironclaw_git.layout import Layout
 from ironclaw_git.populate import populate
-from ironclaw_git.snapshot import snapshot
+from ironclaw_git.snapshot import Staged, with_snapshot
 
 from .conftest import IDENTITY
 
@@ -68,6 +69,11 @@ def tree_by_git(worktree: Path, scratch: Path) -> str:
     shutil.copyfile(own, index)
     said(worktree, "add", "-A", env={"GIT_INDEX_FILE": str(index)})
     return said(worktree, "write-tree", env={"GIT_INDEX_FILE": str(index)}).strip()
+
+
+async def snapshot(layout: Layout) -> Staged | None:
+    """Stage a worktree in process, without a commit."""
+    return await with_snapshot(layout, lambda _, staged: staged)
 
 
 def require_true_index(worktree: Path) -> None:

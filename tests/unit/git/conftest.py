@@ -1,8 +1,10 @@
 """Real git in temporary folders; `raw_git` is git as anyone has it, without our hardening."""
 
+import asyncio
 import os
 import subprocess
-from collections.abc import Awaitable, Callable
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -115,3 +117,15 @@ def hostile_names() -> list[str]:
         wrap.format(name) for name in _BAD_NAMES for wrap in ("{}", "-{}", "../{}", "{}\n", "\0{}", "/{}")
     }
     return sorted(kept)
+
+
+@pytest.fixture
+def fresh() -> Iterator[Callable[[], tuple[Repository, Path]]]:
+    """Makes a repository, and a folder for scratch, for each example."""
+    with tempfile.TemporaryDirectory(prefix="ironclaw-git-") as folder:
+
+        def make() -> tuple[Repository, Path]:
+            scratch = Path(tempfile.mkdtemp(dir=folder))
+            return asyncio.run(Repository.create(scratch / "theater.git")), scratch
+
+        yield make

@@ -11,11 +11,10 @@ from ironclaw_git import Repository, add_worktree, commit_all
 from ironclaw_git.checkout import worktree_layout
 from ironclaw_git.hardened import is_plain
 from ironclaw_git.populate import populate
-from ironclaw_git.snapshot import snapshot
 from ironclaw_git.trees import commit_changed
 from ironclaw_git.verbatim import BYTES_MAX, FILES_MAX, STORED_MAX, is_plain_name
 
-from .comparing import UNIT, require_checked_out_as_by_git, require_true_index, said, tree_by_git
+from .comparing import UNIT, require_checked_out_as_by_git, require_true_index, said, snapshot, tree_by_git
 
 
 def attributes_beside(repo: Repository, _: Path) -> None:

@@ -2,17 +2,16 @@
 
 import asyncio
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ironclaw_contracts.material import Touched
 from ironclaw_git import (
     Repository,
-    Touched,
     WouldLoseWork,
     add_worktree,
     archive,
@@ -23,11 +22,10 @@ from ironclaw_git import (
 )
 from ironclaw_git.checkout import follow_branch, worktree_layout
 from ironclaw_git.scan import find_unchanged
-from ironclaw_git.snapshot import snapshot
 from ironclaw_git.sparse import encode_patterns, folders_of, is_laid_out, parse_patterns, read_folders
 from ironclaw_git.trees import commit_changed
 
-from .comparing import UNIT, lies, put, said
+from .comparing import UNIT, lies, put, said, snapshot
 from .conftest import RawGit
 
 FILES = {
@@ -72,18 +70,6 @@ async def test_given_the_files_to_be_read_when_added_then_only_their_folders_are
     assert lies(worktree.path) == before
     listed = said(worktree.path, "ls-files").splitlines()
     assert len(listed) == len(FILES)
-
-
-@pytest.fixture
-def fresh() -> Iterator[Callable[[], tuple[Repository, Path]]]:
-    """Makes a repository, and a folder for scratch, for each example."""
-    with tempfile.TemporaryDirectory(prefix="ironclaw-sparse-") as folder:
-
-        def make() -> tuple[Repository, Path]:
-            scratch = Path(tempfile.mkdtemp(dir=folder))
-            return asyncio.run(Repository.create(scratch / "theater.git")), scratch
-
-        yield make
 
 
 _paths = st.sampled_from((*FILES, OUTPUT, "docs/new/x", "aar.json"))

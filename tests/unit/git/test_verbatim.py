@@ -5,9 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from ironclaw_git.checkout import worktree_layout
 from ironclaw_git.native import under_lock
 from ironclaw_git.populate import populate
 from ironclaw_git.repository import commit_tree
-from ironclaw_git.snapshot import snapshot
 from ironclaw_git.stagefile import IndexLock, entry_of, read_index
 from ironclaw_git.trees import commit_changed
 
@@ -31,6 +29,7 @@ from .comparing import (
     require_checked_out_as_by_git,
     require_true_index,
     said,
+    snapshot,
 )
 from .conftest import AddOrder
 
@@ -55,18 +54,6 @@ edits = st.dictionaries(st.sampled_from(PATHS), st.one_of(st.none(), contents), 
 hypothesis_settings = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-
-
-@pytest.fixture
-def fresh() -> Iterator[Callable[[], tuple[Repository, Path]]]:
-    """Makes a repository, and a folder for scratch, for each example."""
-    with tempfile.TemporaryDirectory(prefix="ironclaw-verbatim-") as folder:
-
-        def make() -> tuple[Repository, Path]:
-            scratch = Path(tempfile.mkdtemp(dir=folder))
-            return asyncio.run(Repository.create(scratch / "theater.git")), scratch
-
-        yield make
 
 
 @hypothesis_settings
